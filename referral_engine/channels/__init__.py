@@ -1,0 +1,1 @@
+"""The analysts' files as values: read, lint, route; is handed text, opens no file."""

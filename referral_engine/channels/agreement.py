@@ -1,0 +1,109 @@
+"""What files say about each other: channels that take one order, names and senders used twice, names nobody defines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from referral_engine.base.errors import Problem
+from referral_engine.channels.channel import Channel
+from referral_engine.channels.engine import Engine
+from referral_engine.channels.feed import Feed
+from referral_engine.channels.overlap import overlapping
+from referral_engine.channels.shape import Page, nearest, problem_at
+
+SHOWN_OVERLAPS_MAX = 3  # of one channel; a copied file would otherwise name every other
+
+
+def disagreements(
+    engine: Engine,
+    channels: Sequence[tuple[Page, Channel]],
+    feeds: Sequence[tuple[Page, Feed]],
+    engine_page: Page,
+) -> Iterator[Problem]:
+    """Every problem that no file has on its own."""
+    yield from _used_twice([(page, channel.name, "channel") for page, channel in channels])
+    yield from _used_twice([(page, feed.name, "feed") for page, feed in feeds])
+    enabled = [(page, channel) for page, channel in channels if channel.enabled]
+    yield from _shared_orders(enabled)
+    senders = [*feeds, *((page, channel.feed()) for page, channel in enabled if channel.speaks)]
+    yield from _shared_senders(senders)
+    yield from _unknown_specialties(enabled, feeds)
+    names = tuple(channel.name for _, channel in channels)
+    for index, name in enumerate(engine.pilot.channels):
+        if channels and name not in names:
+            near = nearest(name, names)
+            hint = f'did you mean "{near}"?' if near else ""
+            place = ("pilot", "channels", index)
+            yield problem_at(engine_page.source, place, "CH408", f'there is no channel "{name}"', hint)
+
+
+def _used_twice(named: Sequence[tuple[Page, str, str]]) -> Iterator[Problem]:
+    """Two files with one name."""
+    first: dict[str, str] = {}
+    for page, name, what in named:
+        if name in first:
+            sentence = f'the {what} "{name}" is also in {first[name]}'
+            yield problem_at(page.source, (what, "name"), "CH405", sentence, "every name is used once")
+        first.setdefault(name, page.source.file)
+
+
+def _shared_orders(channels: Sequence[tuple[Page, Channel]]) -> Iterator[Problem]:
+    """Enabled channels that could take one order: exactly one may."""
+    sound = [one for one in channels if one[1].match.conditions and "match" not in one[0].troubled]
+    others: dict[int, list[str]] = {}
+    examples: dict[int, Mapping[str, str]] = {}
+    for first, second, both in overlapping([channel.match for _, channel in sound]):
+        others.setdefault(second, []).append(f'"{sound[first][1].name}"')
+        examples.setdefault(second, both)
+    for second, names in others.items():
+        more = f" and {len(names) - SHOWN_OVERLAPS_MAX} more" if len(names) > SHOWN_OVERLAPS_MAX else ""
+        listed = ", ".join(names[:SHOWN_OVERLAPS_MAX])
+        sentence = f"this channel and {listed}{more} can take the same order"
+        hint = f"both take {_example(examples[second])}"
+        yield problem_at(sound[second][0].source, ("match",), "CH401", sentence, hint)
+
+
+def _example(both: Mapping[str, str]) -> str:
+    """A message both would take, in words."""
+    return ", ".join(f"{path} {value}" if value else f"{path} empty" for path, value in both.items())
+
+
+def _shared_senders(senders: Sequence[tuple[Page, Feed]]) -> Iterator[Problem]:
+    """Two parties that one message header could mean."""
+    named = [(page, feed) for page, feed in senders if not feed.is_anyone and not page.troubled & {"feed", "replies"}]
+    by_facility: dict[str, list[tuple[Page, Feed]]] = {}  # "" for senders at any facility
+    for page, feed in named:
+        places = feed.facilities or tuple(by_facility)
+        asked = [one for place in dict.fromkeys((*places, "")) for one in by_facility.get(place, ())]
+        rival = next((one for one in asked if one[1].name != feed.name and _same_sender(feed, one[1])), None)
+        if rival is not None:
+            table = "replies" if feed.party == "specialist" else "feed"
+            sentence = f'a message could come from this sender or from "{rival[1].name}" ({rival[0].source.file})'
+            yield problem_at(
+                page.source, (table, "applications"), "CH407", sentence, "name the facility (MSH-4) as well"
+            )
+        for place in feed.facilities or ("",):
+            by_facility.setdefault(place, []).append((page, feed))
+
+
+def _same_sender(one: Feed, other: Feed) -> bool:
+    """Whether MSH-3, MSH-4 and the address could all agree."""
+    pairs = (
+        (one.applications, other.applications),
+        (one.facilities, other.facilities),
+        (one.addresses, other.addresses),
+    )
+    return all(not a or not b or bool(set(a) & set(b)) for a, b in pairs)
+
+
+def _unknown_specialties(
+    channels: Sequence[tuple[Page, Channel]], feeds: Sequence[tuple[Page, Feed]]
+) -> Iterator[Problem]:
+    """A specialty that no sender's codes lead to: duplicates and pre-authorization would never find it."""
+    known = sorted({specialty for _, feed in feeds for specialty in feed.specialties.values()})
+    for page, channel in channels if known else ():
+        if channel.specialty and channel.specialty not in known:
+            near = nearest(channel.specialty, known)
+            hint = f'did you mean "{near}"?' if near else f"feeds know {', '.join(known)}"
+            sentence = f'no feed gives an order the specialty "{channel.specialty}"'
+            yield problem_at(page.source, ("channel", "specialty"), "CHW04", sentence, hint, warning=True)

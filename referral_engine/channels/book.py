@@ -1,0 +1,202 @@
+"""Texts of all files in, one value with everything in force out, or every problem at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final, Literal
+
+from referral_engine.base.errors import ConfigError, Problem
+from referral_engine.channels.agreement import disagreements
+from referral_engine.channels.channel import Channel
+from referral_engine.channels.channel_file import read_channel
+from referral_engine.channels.clocks import clock_origins
+from referral_engine.channels.engine import Engine, default_engine
+from referral_engine.channels.engine_file import read_engine
+from referral_engine.channels.feed import Feed
+from referral_engine.channels.feed_file import read_feed
+from referral_engine.channels.matcher import OneOf
+from referral_engine.channels.naming import file_stem
+from referral_engine.channels.preauth import Preauthorization
+from referral_engine.channels.preauth_file import read_preauth
+from referral_engine.channels.shape import Page, Setting
+from referral_engine.channels.source import Source, read_source
+
+ENGINE_FILE: Final = "conf/engine.toml"  # the name shown for defaults when there is no file
+ROUTED_BY: Final = "OBR-28.1"  # most channels name their specialist here, so few are asked about one order
+VERSION_LETTERS: Final = 12  # of the hash; enough to tell any two versions of a site apart
+
+Part = Literal["engine", "preauth", "feed", "channel"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """What is in force; made by `read_book`."""
+
+    version: str = "default"  # short hash of every text
+    engine: Engine = field(default_factory=default_engine)
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    feeds: Mapping[str, Feed] = field(default_factory=dict)
+    preauth: Preauthorization = field(default_factory=Preauthorization)
+    settings: Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)  # file to what is in force there
+    warnings: tuple[Problem, ...] = ()
+    senders: tuple[Feed, ...] = field(init=False, repr=False, compare=False)  # in the order they are asked
+    by_provider: Mapping[str, tuple[Channel, ...]] = field(init=False, repr=False, compare=False)  # OBR-28.1
+    by_scan: tuple[Channel, ...] = field(init=False, repr=False, compare=False)  # enabled, for any other order
+
+    def __post_init__(self) -> None:
+        """Make the indexes once: senders in order, channels by the provider they name."""
+        enabled = tuple(self.channels[name] for name in sorted(self.channels) if self.channels[name].enabled)
+        senders = [*(self.feeds[name] for name in sorted(self.feeds)), *(one.feed() for one in enabled if one.speaks)]
+        object.__setattr__(self, "senders", tuple(sorted(senders, key=lambda feed: feed.is_anyone)))
+        scanned = tuple(one for one in enabled if not isinstance(one.match.test_of(ROUTED_BY), OneOf))
+        named: dict[str, list[Channel]] = defaultdict(list)
+        for channel in enabled:
+            test = channel.match.test_of(ROUTED_BY)
+            for value in test.accepted if isinstance(test, OneOf) else ():
+                named[value].append(channel)
+        joined = {value: (*scanned, *channels) for value, channels in named.items()}
+        object.__setattr__(self, "by_scan", scanned)
+        object.__setattr__(self, "by_provider", joined)
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """What has been read so far."""
+
+    engine: Engine = field(default_factory=Engine)
+    preauth: Preauthorization = field(default_factory=Preauthorization)
+    channels: list[tuple[Page, Channel]] = field(default_factory=list)
+    feeds: list[tuple[Page, Feed]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    settings: dict[str, tuple[Setting, ...]] = field(default_factory=dict)
+
+
+def read_book(files: Mapping[str, str], samples: Sequence[str] | None = None) -> Book:
+    """Every file as one value.
+
+    files: name as the analyst names it ("channels/x.toml") to text; none at all is every default.
+    samples: names that tests may receive; None leaves them unchecked.
+    Raises ConfigError with every problem that is not a warning.
+    """
+    reading = _read(files, samples)
+    errors = tuple(problem for problem in reading.problems if not problem.warning)
+    if errors:
+        raise ConfigError(errors)
+    return Book(
+        version=_version("\0".join(f"{file}\0{files[file]}" for file in sorted(files))),
+        engine=reading.engine,
+        channels={channel.name: channel for _, channel in reading.channels},
+        feeds={feed.name: feed for _, feed in reading.feeds},
+        preauth=reading.preauth,
+        settings=reading.settings,
+        warnings=tuple(reading.problems),
+    )
+
+
+def check_files(files: Mapping[str, str], samples: Sequence[str] | None = None) -> tuple[Problem, ...]:
+    """Every problem and every warning, in file order."""
+    return tuple(_read(files, samples).problems)
+
+
+def part_of(file: str, source: Source) -> Part | None:
+    """What a file describes: by its place, else by the table it has."""
+    parts = file.replace("\\", "/").split("/")
+    above = parts[-2] if len(parts) > 1 else ""
+    if parts[-1] == "engine.toml":
+        return "engine"
+    if parts[-1] == "preauth.toml":
+        return "preauth"
+    if above == "feeds" or (above != "channels" and "feed" in source.tree):
+        return "feed"
+    return "channel" if above == "channels" or "channel" in source.tree else None
+
+
+def _read(files: Mapping[str, str], samples: Sequence[str] | None) -> Reading:
+    """Every file once, the engine's first because the others name what it defines."""
+    reading = Reading()
+    sources: dict[Part, list[tuple[Source, str]]] = {"engine": [], "preauth": [], "feed": [], "channel": []}
+    for file in sorted(files):
+        source = read_source(file, files[file])
+        if isinstance(source, Problem):
+            reading.problems.append(source)
+            continue
+        part = part_of(file, source)
+        if part is None:
+            reading.problems.append(_nobody_reads(file))
+            continue
+        sources[part].append((source, files[file]))
+    pages = _read_parts(reading, sources, samples)
+    for page in pages:
+        reading.problems.extend(page.problems)
+        reading.settings[page.source.file] = tuple(page.settings)
+    reading.problems.extend(disagreements(reading.engine, reading.channels, reading.feeds, pages[0]))
+    reading.problems = _without_consequences(reading.problems)
+    reading.problems.sort(key=lambda problem: (problem.file, problem.line, problem.column, problem.code))
+    return reading
+
+
+def _read_parts(
+    reading: Reading, sources: Mapping[Part, list[tuple[Source, str]]], samples: Sequence[str] | None
+) -> list[Page]:
+    """Fill `reading`; the pages that were read, the engine's first."""
+    engine_sources = [source for source, _ in sources["engine"]] or [_empty()]
+    pages = [Page(engine_sources[0])]
+    reading.engine = read_engine(pages[0])
+    reading.problems.extend(_twice(source.file) for source in engine_sources[1:])
+    for source, _ in sources["preauth"]:
+        pages.append(Page(source))
+        reading.preauth = read_preauth(pages[-1])
+    reading.problems.extend(_twice(source.file) for source, _ in sources["preauth"][1:])
+    for source, _ in sources["feed"]:
+        pages.append(Page(source))
+        feed = read_feed(pages[-1])
+        reading.feeds.extend([(pages[-1], feed)] if feed else [])
+    sla = pages[0].top.defaulted("sla")
+    for source, text in sources["channel"]:
+        pages.append(Page(source))
+        channel = read_channel(
+            pages[-1], reading.engine, version=_version(text), engine_origins=clock_origins(sla), samples=samples
+        )
+        reading.channels.extend([(pages[-1], channel)] if channel else [])
+    return pages
+
+
+def _without_consequences(problems: Sequence[Problem]) -> list[Problem]:
+    """What is left when a file that cannot be read is not also missed by those that name what it defines."""
+    unreadable = {problem.file for problem in problems if problem.code.startswith("CH0")}
+    hidden: set[str] = set()
+    if unreadable:
+        hidden = {"CH408", "CHW04"}
+    if any(file_stem(file) == "engine" for file in unreadable):
+        hidden |= {"CH402", "CH403", "CH406"}
+    return [problem for problem in problems if problem.code not in hidden]
+
+
+def _version(text: str) -> str:
+    """A short hash of a text; "default" for none."""
+    return sha256(text.encode()).hexdigest()[:VERSION_LETTERS] if text else "default"
+
+
+def _empty() -> Source:
+    """The engine's file when there is none."""
+    return Source(file=ENGINE_FILE, lines=(), tree={}, spans={})
+
+
+def _nobody_reads(file: str) -> Problem:
+    """A file that is neither the engine's, nor a channel, nor a feed."""
+    return Problem(
+        file=file,
+        line=0,
+        column=1,
+        code="CH004",
+        sentence="this file is neither a channel nor a feed, nor engine.toml, nor preauth.toml",
+        help="a channel begins with [channel], a feed with [feed]",
+    )
+
+
+def _twice(file: str) -> Problem:
+    """A second engine.toml or preauth.toml."""
+    return Problem(file=file, line=0, column=1, code="CH005", sentence="there may be only one file of this name")

@@ -1,0 +1,141 @@
+"""One specialist as the analyst described it: which orders are theirs, how they get them, what they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from referral_engine.channels.engine import Retry, Tls
+from referral_engine.channels.feed import Feed
+from referral_engine.channels.matcher import Matcher
+from referral_engine.channels.timetable import ChannelTest
+from referral_engine.loop.policy import Duration, Policy, Unit
+from referral_engine.loop.states import Network
+
+DEFAULT_REMIND_AFTER: Final = Duration(2, Unit.BUSINESS_DAYS)
+
+Received = Literal["ack", "fax report", "sent"]  # what tells us that the packet arrived
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Which orders wait here, and what lets them go."""
+
+    reason: str = "pre-authorization"
+    when: Matcher = field(default_factory=Matcher)
+    released_by: tuple[str, ...] = ("staff",)  # HL7 paths that carry an authorization, or "staff"
+    remind_after: Duration = DEFAULT_REMIND_AFTER
+    billing_after: Duration | None = None
+    escalate_to: str = "preauth-desk"  # a queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MllpTransport:
+    """HL7 over MLLP to the specialist's interface."""
+
+    host: str
+    port: int
+    tls: Tls | None = None
+    ack_mode: Literal["original", "enhanced"] = "original"
+    ack_timeout_seconds: float = 30.0
+    retry: Retry = field(default_factory=Retry)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaxTransport:
+    """A fax through a gateway of conf/engine.toml."""
+
+    gateway: str
+    number: str  # E.164
+    cover: str = "referral-cover"
+    attach: tuple[str, ...] = ("order", "demographics", "insurance", "notes")
+    pages_max: int = 25
+    retry: Retry = field(default_factory=Retry)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolTransport:
+    """Files in a directory that another program picks up."""
+
+    directory: str
+    retry: Retry = field(default_factory=Retry)
+
+
+Transport = MllpTransport | FaxTransport | SpoolTransport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSettings:
+    """How our copy of the order is addressed."""
+
+    receiving_application: str = ""  # MSH-5
+    receiving_facility: str = ""  # MSH-6
+    version: str = "2.5.1"  # MSH-12
+    drop_segments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replies:
+    """How we learn what happened at the specialist's."""
+
+    applications: tuple[str, ...] = ()  # MSH-3 values that speak for this specialist
+    facilities: tuple[str, ...] = ()  # MSH-4 values; empty: any
+    addresses: tuple[str, ...] = ()  # IPs they may call from; empty: any
+    received: Received = "ack"
+    confirms: bool = True  # says whether it accepts
+    appointments: bool = True  # sends SIU
+    notes: bool = True  # sends ORU or MDM
+    final_when: Matcher | None = None  # which of its documents are final; None: the feed's tables decide
+    provisional_notes: bool = False  # a level-3 match may file a note without a person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientText:
+    """What a reminder may tell the patient about the place."""
+
+    address: str = ""
+    parking: str = ""
+    insurance_card: str = "Please bring your insurance card."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """The whole of channels/<name>.toml."""
+
+    name: str
+    title: str
+    npi: str  # of the group, "" when unknown
+    specialty: str
+    calendar: str = "default"  # its name in conf/engine.toml
+    network: Network = Network.OUT
+    enabled: bool = True
+    match: Matcher
+    hold: Hold | None = None
+    transport: Transport
+    fallback: Transport | None = None
+    message: MessageSettings = field(default_factory=MessageSettings)
+    replies: Replies = field(default_factory=Replies)
+    policy: Policy
+    patient: PatientText = field(default_factory=PatientText)
+    tests: tuple[ChannelTest, ...] = ()
+    version: str = ""  # short hash of the file's text
+    file: str = ""
+    match_lines: tuple[int, int] = (0, 0)  # first and last line of [match]
+
+    @property
+    def speaks(self) -> bool:
+        """Whether anything arrives from this specialist over the wire."""
+        return bool(self.replies.applications or self.replies.facilities)
+
+    def feed(self) -> Feed:
+        """The implicit dialect of the specialist: our defaults, its zone, its names in MSH-3 and MSH-4."""
+        return Feed(
+            name=self.name,
+            title=self.title,
+            party="specialist",
+            applications=self.replies.applications,
+            facilities=self.replies.facilities,
+            addresses=self.replies.addresses,
+            zone=self.policy.calendar.zone,
+            file=self.file,
+        )

@@ -1,0 +1,250 @@
+"""channels/<name>.toml to a Channel, with the engine's calendars, gateways, queues and clocks at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from referral_engine.channels import words
+from referral_engine.channels.channel import (
+    Channel,
+    FaxTransport,
+    Hold,
+    MessageSettings,
+    MllpTransport,
+    PatientText,
+    Received,
+    Replies,
+    Transport,
+)
+from referral_engine.channels.clocks import clock_origins, clock_settings, not_shorter, read_clocks
+from referral_engine.channels.conditions import read_allowed_path, read_matcher
+from referral_engine.channels.engine import DEFAULT_QUEUE, Clocks, Engine
+from referral_engine.channels.matcher import Matcher
+from referral_engine.channels.naming import complain_of_file_name, complain_of_unknown
+from referral_engine.channels.overlap import overlap
+from referral_engine.channels.shape import Page, Table, Unfit, nearest
+from referral_engine.channels.timetable_file import read_tests
+from referral_engine.channels.transport_file import read_transport
+from referral_engine.hl7.path import read_path
+from referral_engine.loop.policy import Capabilities, Duration, Kind, Policy
+from referral_engine.loop.states import Network
+
+_NETWORKS: Final[Mapping[str, Network]] = {network.value: network for network in Network}
+_RECEIVED: Final[Mapping[str, Received]] = {"ack": "ack", "fax report": "fax report", "sent": "sent"}
+_STAFF: Final = "staff"
+_APPROVALS: Final = "AUT"  # its fields may release a hold: only whether they have a value is asked
+
+
+def read_channel(
+    page: Page, engine: Engine, *, version: str, engine_origins: Mapping[Kind, str], samples: Sequence[str] | None
+) -> Channel | None:
+    """One specialist; None when the file says too little to know who it is."""
+    top = page.top
+    head = top.needed("channel")
+    name = head.need("name", words.name, "")
+    calendar = head.take("calendar", words.name, "default")
+    complain_of_unknown(head, "calendar", calendar, tuple(engine.calendars), "CH402")
+    match = _match(top)
+    transport = read_transport(top.needed("transport"), engine)
+    fallback = _fallback(top, engine, transport)
+    sla = top.defaulted("sla")
+    clocks = read_clocks(sla, engine.clocks)
+    hold, clocks = _hold(top.table("hold"), match, clocks, engine)
+    origins = {**engine_origins, **clock_origins(sla), **_hold_origins(page)}
+    page.settings.extend(clock_settings(clocks, origins))
+    replies = _replies(top.defaulted("replies"), transport)
+    no_show = top.defaulted("no_show")
+    channel = Channel(
+        name=name,
+        title=head.take("title", words.some_text, name),
+        npi=head.take("npi", words.npi, ""),
+        specialty=head.need("specialty", words.name, ""),
+        calendar=calendar,
+        network=head.take("network", words.word(_NETWORKS), Network.OUT),
+        enabled=head.take("enabled", words.flag, default=True),
+        match=match,
+        hold=hold,
+        transport=transport,
+        fallback=fallback,
+        message=_message(top.defaulted("message")),
+        replies=replies,
+        policy=Policy(
+            calendar=engine.calendars.get(calendar, engine.calendars["default"]),
+            clocks=clocks,
+            capabilities=Capabilities(
+                can_confirm=replies.confirms, can_send_appointments=replies.appointments, can_send_notes=replies.notes
+            ),
+            no_show_attempts=no_show.take("attempts", words.whole(0, 5), engine.no_show_attempts),
+            has_fallback=fallback is not None,
+            duplicate_days=engine.duplicate_days,
+            provisional_notes=replies.provisional_notes,
+        ),
+        patient=_patient(top.defaulted("patient")),
+        tests=read_tests(top.tables("test"), samples),
+        version=version,
+        file=page.source.file,
+        match_lines=_lines(page),
+    )
+    for table in (head, sla, no_show, top):
+        table.close()
+    complain_of_file_name(head, name, "channel")
+    if channel.enabled and not channel.tests:
+        page.warn(
+            ("channel", "name"), "CHW01", f'"{name}" has no test', "write a [[test]] with one order and its answer"
+        )
+    return channel if name else None
+
+
+def _match(top: Table) -> Matcher:
+    """[match]: at least one line."""
+    table = top.needed("match")
+    matcher = read_matcher(table)
+    if table.written and not table.tree:
+        top.complain("match", "CH214", "[match] is empty, so it would take every order", 'add a line such as "OBR-4.1"')
+    return matcher
+
+
+def _lines(page: Page) -> tuple[int, int]:
+    """First and last line of [match] that says something."""
+    lines = [span.line for place, span in page.source.spans.items() if place[:1] == ("match",) and len(place) > 1]
+    return (min(lines), max(lines)) if lines else (0, 0)
+
+
+def _fallback(top: Table, engine: Engine, first: Transport) -> Transport | None:
+    """[fallback]: a second way, for when the first is dead."""
+    table = top.table("fallback")
+    if table is None:
+        return None
+    fallback = read_transport(table, engine)
+    if fallback == first:
+        top.complain(
+            "fallback", "CH308", "[fallback] is the same way as [transport]", "name another way, or leave it out"
+        )
+    return fallback
+
+
+def _hold(table: Table | None, match: Matcher, clocks: Clocks, engine: Engine) -> tuple[Hold | None, Clocks]:
+    """[hold], and the clocks with its own laid over them."""
+    if table is None:
+        return None, clocks
+    when_table = table.needed("when")
+    when = read_matcher(when_table)
+    released_by = table.several("released_by", _release, (_STAFF,))
+    if not released_by and not table.tree.get("released_by"):
+        table.complain(
+            "released_by", "CH303", "nothing can release this hold", 'add "staff" or a field such as "IN1-14.1"'
+        )
+    if when.conditions and not table.page.troubled & {"match", "hold"} and overlap(match, when) is None:
+        table.complain("when", "CH304", "this hold never applies: [match] takes no such order")
+    if when_table.written and not when_table.tree:
+        table.complain(
+            "when", "CH214", '"when" is empty, so every order would be held', "leave [hold] out, or say when"
+        )
+    (remind, *_), _ = clocks[Kind.HOLD_REMIND]
+    remind = table.take("remind_after", words.duration, remind)
+    billing: Duration | None = table.take("billing_after", words.duration, None)
+    if billing is not None and not_shorter(remind, billing):
+        key = "remind_after" if "remind_after" in table.tree else "billing_after"
+        table.complain(key, "CH302", f"the reminder ({remind}) comes after billing is told ({billing})")
+    queue = table.take("escalate_to", words.name, engine.queues.get("preauth", DEFAULT_QUEUE))
+    complain_of_unknown(table, "escalate_to", queue, tuple({*engine.queues.values(), DEFAULT_QUEUE}), "CH406")
+    hold = Hold(
+        reason=table.take("reason", words.some_text, "pre-authorization"),
+        when=when,
+        released_by=released_by,
+        remind_after=remind,
+        billing_after=billing,
+        escalate_to=queue,
+    )
+    table.close()
+    own = dict(clocks)
+    if "remind_after" in table.tree:
+        own[Kind.HOLD_REMIND] = ((remind,), (remind,))
+    if billing is not None:
+        own[Kind.HOLD_BILLING] = ((billing,), (billing,))
+    return hold, own
+
+
+def _hold_origins(page: Page) -> Mapping[Kind, str]:
+    """Which clocks [hold] decided."""
+    keys = {Kind.HOLD_REMIND: "remind_after", Kind.HOLD_BILLING: "billing_after"}
+    lines = {kind: page.line_of(("hold", key)) for kind, key in keys.items()}
+    return {kind: f"{page.source.file}:{line}" for kind, line in lines.items() if line}
+
+
+def _release(value: object) -> str:
+    """The word staff, or a field whose value is an authorization."""
+    taken = words.text(value)
+    if taken == _STAFF:
+        return taken
+    path = read_path(taken)
+    if path is None:
+        near = nearest(taken, (_STAFF,))
+        raise Unfit(
+            "CH202", f'"{taken}" can release nothing', f'did you mean "{near}"?' if near else 'use "staff" or a field'
+        )
+    return taken if path.segment == _APPROVALS else read_allowed_path(taken)
+
+
+def _message(table: Table) -> MessageSettings:
+    """[message]."""
+    base = MessageSettings()
+    message = MessageSettings(
+        receiving_application=table.take("receiving_application", words.text, base.receiving_application),
+        receiving_facility=table.take("receiving_facility", words.text, base.receiving_facility),
+        version=table.take("version", words.version, base.version),
+        drop_segments=table.several("drop_segments", words.segment, base.drop_segments),
+    )
+    for needed in sorted({"MSH", "PID", "ORC", "OBR"} & set(message.drop_segments)):
+        table.complain("drop_segments", "CH306", f"{needed} cannot be dropped: the order would be unreadable")
+    table.close()
+    return message
+
+
+def _replies(table: Table, transport: Transport) -> Replies:
+    """[replies]; the defaults follow from how the packet travels and from who may speak for the specialist."""
+    applications = table.several("applications", words.some_text, ())
+    facilities = table.several("facilities", words.some_text, ())
+    speaks = bool(applications or facilities)
+    usual: Received = "sent"
+    if isinstance(transport, MllpTransport | FaxTransport):
+        usual = "ack" if isinstance(transport, MllpTransport) else "fax report"
+    final = table.table("final_when")
+    replies = Replies(
+        applications=applications,
+        facilities=facilities,
+        addresses=table.several("addresses", words.address, ()),
+        received=table.take("received", words.word(_RECEIVED), usual),
+        confirms=table.take("confirms", words.flag, speaks),
+        appointments=table.take("appointments", words.flag, speaks),
+        notes=table.take("notes", words.flag, default=True),
+        final_when=None if final is None else read_matcher(final),
+        provisional_notes=table.take("provisional_notes", words.flag, default=False),
+    )
+    for key, said in (("confirms", replies.confirms), ("appointments", replies.appointments)):
+        if said and not speaks:
+            table.complain(
+                key,
+                "CH307",
+                f'"{key}" is true, but nobody may speak for this specialist',
+                'add applications = ["..."], their MSH-3',
+            )
+    if replies.received not in {usual, "sent"} and "transport" not in table.page.troubled:
+        table.complain(
+            "received", "CH307", f'"{replies.received}" never comes back this way', f'write "{usual}" or "sent"'
+        )
+    table.close()
+    return replies
+
+
+def _patient(table: Table) -> PatientText:
+    """[patient]."""
+    base = PatientText()
+    patient = PatientText(
+        address=table.take("address", words.text, base.address),
+        parking=table.take("parking", words.text, base.parking),
+        insurance_card=table.take("insurance_card", words.text, base.insurance_card),
+    )
+    table.close()
+    return patient

@@ -1,0 +1,142 @@
+"""Tables of the matcher grammar to matchers: which paths may be used, and every line that cannot mean anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from referral_engine.channels.matcher import MESSAGE_TYPE, Condition, Matcher, OneOf, Present, StartsWith, Test
+from referral_engine.channels.shape import Table, Unfit, found, nearest, of_kind
+from referral_engine.hl7.path import read_path
+
+# Only what says nothing about a person: `route` prints these values.
+SEGMENTS: Final = frozenset({"MSH", "ORC", "OBR", "PV1", "SCH", "TXA"})
+FIELDS: Final = frozenset({("IN1", 2), ("IN1", 3), ("IN1", 14), ("IN1", 15), ("OBX", 11)})
+FEED_SEGMENTS: Final = SEGMENTS | {"CON"}
+FEED_FIELDS: Final = FIELDS | {("PD1", 11), ("PD1", 12)}
+
+_TESTS: Final = ("starts_with", "present", "absent")
+_PREFIX: Final = re.compile(r"[A-Z][A-Z0-9]{2}-[1-9][0-9]*")
+_MESSAGE_TYPE: Final = re.compile(r"[A-Z0-9]{3}\^[A-Z0-9]{3}")
+_ALLOWED: Final = "use MSH, ORC, OBR, PV1, SCH, TXA, IN1-2, IN1-3, IN1-14, IN1-15 or OBX-11"
+_ALLOWED_IN_FEEDS: Final = f"{_ALLOWED[:-10]}, OBX-11, CON, PD1-11, PD1-12 or a Z-segment"
+_TEST_HELP: Final = 'write text, a list, { starts_with = "..." }, { present = true } or { absent = true }'
+
+
+def read_matcher(table: Table, *, in_feed: bool = False) -> Matcher:
+    """Every line of `table` as a condition; lines that cannot mean anything are reported and left out."""
+    conditions = []
+    for key, value in table.tree.items():
+        table.known.append(key)
+        if _complain_of_quotes(table, key, value):
+            continue
+        test = table.take(key, read_test, None) if _complain_of_path(table, key, in_feed=in_feed) else None
+        if test is not None:
+            _complain_of_type(table, key, test)
+            conditions.append(Condition(path=key, test=test, line=table.line_of(key)))
+    return Matcher(conditions=tuple(conditions))
+
+
+def read_test(value: object) -> Test | None:
+    """Text, a list of texts, or one of the small tables; raises Unfit for anything else."""
+    match value:
+        case str():
+            return OneOf(_texts([value]))
+        case list():
+            return OneOf(_texts(value))
+        case dict():
+            return _small_table(value)
+        case _:
+            raise Unfit("CH103", f"expected text or a list, found {found(value)}", _TEST_HELP, named=True)
+
+
+def read_allowed_path(value: object) -> str:
+    """A path that channels may read; raises Unfit."""
+    return _allowed(of_kind(value, str), in_feed=False)
+
+
+def read_feed_path(value: object) -> str:
+    """Any path: the values a feed names are read, never printed."""
+    text = of_kind(value, str)
+    if read_path(text) is None:
+        raise _not_a_path(text)
+    return text
+
+
+def _small_table(value: Mapping[str, object]) -> Test:
+    """{ starts_with = ... }, { present = true } or { absent = true }."""
+    if len(value) != 1 or next(iter(value)) not in _TESTS:
+        word = next((key for key in value if key not in _TESTS), "")
+        near = nearest(word, _TESTS)
+        what = f'there is no test "{word}"' if word else "expected one test"
+        raise Unfit("CH105", what, f'did you mean "{near}"?' if near else _TEST_HELP, named=True)
+    ((word, argument),) = value.items()
+    if word == "starts_with":
+        return StartsWith(_texts(argument if isinstance(argument, list) else [argument]))
+    return Present(of_kind(argument, bool) is (word == "present"))
+
+
+def _texts(values: list[object]) -> tuple[str, ...]:
+    """Texts that something can be equal to or start with."""
+    if not values:
+        raise Unfit("CH214", "the list is empty, so nothing can match", named=True)
+    texts = tuple(of_kind(value, str) for value in values)
+    if "" in texts:
+        raise Unfit("CH214", "the text is empty", "write { absent = true } for a field without a value", named=True)
+    return texts
+
+
+def _complain_of_quotes(table: Table, key: str, value: object) -> bool:
+    """An unquoted OBR-4.1 is a table OBR-4 with a key 1 to TOML; say what to write instead."""
+    if not _PREFIX.fullmatch(key) or not isinstance(value, dict) or not value or not all(map(str.isdigit, value)):
+        return False
+    for component in value:
+        path = f"{key}.{component}"
+        table.page.complain(
+            (*table.place, key, component),
+            "CH203",
+            f"{path} must be in quotes",
+            f'write "{path}" = ... (an unquoted dot means a table in TOML)',
+        )
+    return True
+
+
+def _complain_of_path(table: Table, key: str, *, in_feed: bool) -> bool:
+    """Whether the path may be used; otherwise say why not."""
+    try:
+        _allowed(key, in_feed=in_feed)
+    except Unfit as unfit:
+        table.complain(key, unfit.code, unfit.sentence, unfit.hint)
+        return False
+    return True
+
+
+def _allowed(text: str, *, in_feed: bool) -> str:
+    """A readable path that is not about the patient; raises Unfit."""
+    path = read_path(text)
+    if path is None:
+        raise _not_a_path(text)
+    segments, fields = (FEED_SEGMENTS, FEED_FIELDS) if in_feed else (SEGMENTS, FIELDS)
+    own = in_feed and path.segment.startswith("Z")
+    if path.segment in segments or (path.segment, path.field) in fields or own:
+        return text
+    raise Unfit(
+        "CH204",
+        f"{text} may not be used here: values of patient segments are never printed",
+        _ALLOWED_IN_FEEDS if in_feed else _ALLOWED,
+    )
+
+
+def _not_a_path(text: str) -> Unfit:
+    """The complaint about text that names no place in a message."""
+    return Unfit("CH202", f'"{text}" is not a place in a message', 'write segment-field.component, as in "OBR-4.1"')
+
+
+def _complain_of_type(table: Table, key: str, test: Test) -> None:
+    """MSH-9 is compared as ORM^O01: anything else would never match."""
+    if key != MESSAGE_TYPE or not isinstance(test, OneOf):
+        return
+    for value in test.values:
+        if not _MESSAGE_TYPE.fullmatch(value):
+            table.complain(key, "CH213", f'"{value}" is not a message type', 'write it as "ORM^O01"')

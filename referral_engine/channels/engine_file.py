@@ -1,0 +1,360 @@
+"""conf/engine.toml to an Engine: every key has a default, every problem is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, time
+from itertools import pairwise
+from typing import Final, Literal
+
+from referral_engine.channels import words
+from referral_engine.channels.clocks import clock_origins, clock_settings, read_clocks
+from referral_engine.channels.engine import (
+    DEFAULT_QUEUES,
+    MIB,
+    EhrSettings,
+    Engine,
+    Gateway,
+    Identity,
+    JournalSettings,
+    Listener,
+    Outreach,
+    Pilot,
+    Practice,
+    Retry,
+    Tls,
+    Web,
+    default_engine,
+)
+from referral_engine.channels.shape import Page, Setting, Table, Unfit, nearest, of_kind
+from referral_engine.loop.calendar import Calendar, Hours
+from referral_engine.loop.effects import TaskKind
+from referral_engine.loop.policy import Duration
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+FRAME_BYTES_LEAST: Final = 64 * 1024  # below this ordinary orders with notes are refused
+FRAME_BYTES_MOST: Final = 256 * MIB  # several are held in memory at once
+CONNECTIONS_MOST: Final = 10_000  # file descriptors of one process
+LOOPBACK: Final = ("127.", "::1", "localhost")
+
+_SPOOL: Final[Mapping[str, Literal["spool"]]] = {"spool": "spool"}
+_MODES: Final[Mapping[str, Literal["live", "shadow"]]] = {"live": "live", "shadow": "shadow"}
+
+
+def read_engine(page: Page) -> Engine:
+    """The whole file; an empty one is every default."""
+    base, top = default_engine(), page.top
+    accept, spool, control = top.defaulted("accept"), top.defaulted("spool"), top.defaulted("control")
+    duplicates, no_show, sla = top.defaulted("duplicates"), top.defaulted("no_show"), top.defaulted("sla")
+    engine = Engine(
+        identity=_identity(top.defaulted("identity"), base.identity),
+        practice=_practice(top.defaulted("practice"), base.practice),
+        listeners=_listeners(top),
+        web=_web(top.defaulted("web"), base.web),
+        journal=_journal(top.defaulted("journal"), base.journal),
+        ehr=_ehr(top.defaulted("ehr"), base.ehr),
+        calendars={**base.calendars, **_calendars(top.table("calendar"))},
+        gateways=_gateways(top.table("gateway")),
+        spool_directory=spool.take("directory", words.some_text, base.spool_directory),
+        control_socket=control.take("socket", words.some_text, base.control_socket),
+        clocks=read_clocks(sla, base.clocks),
+        queues={**base.queues, **_queues(top.defaulted("queues"))},
+        patients=_outreach(top.defaulted("patients"), base.patients),
+        processing_ids=accept.several("processing_ids", words.some_text, base.processing_ids),
+        versions=accept.several("versions", words.some_text, base.versions),
+        duplicate_days=duplicates.take("days", words.whole(0, 365), base.duplicate_days),
+        no_show_attempts=no_show.take("attempts", words.whole(0, 5), base.no_show_attempts),
+        pilot=_pilot(top.defaulted("pilot"), base.pilot),
+    )
+    for table in (accept, spool, control, duplicates, no_show, sla, top):
+        table.close()
+    page.settings.extend(clock_settings(engine.clocks, clock_origins(sla)))
+    page.settings.extend(_queue_settings(page, engine.queues))
+    return engine
+
+
+def read_tls(table: Table | None, *, listening: bool = False) -> Tls | None:
+    """[.. tls]: file names inside the credentials directory."""
+    if table is None:
+        return None
+    if listening:
+        tls = Tls(
+            cert=table.need("cert", words.credential, ""),
+            key=table.take("key", words.credential, ""),
+            ca=table.take("ca", words.credential, ""),
+            require_client_cert=table.take("require_client_cert", words.flag, default=False),
+        )
+        if tls.require_client_cert and not tls.ca:
+            table.complain(
+                "require_client_cert", "CH309", "client certificates cannot be checked without a ca", 'add ca = "..."'
+            )
+    else:
+        tls = Tls(
+            cert=table.take("client_cert", words.credential, ""),
+            key=table.take("client_key", words.credential, ""),
+            ca=table.take("ca", words.credential, ""),
+            server_name=table.take("server_name", words.host, ""),
+        )
+    table.close()
+    return tls
+
+
+def read_retry(table: Table | None, base: Retry) -> Retry:
+    """{ first, longest, give_up_after }, each a length of time on the clock."""
+    if table is None:
+        return base
+    retry = Retry(
+        first_seconds=table.take("first", words.seconds, base.first_seconds),
+        longest_seconds=table.take("longest", words.seconds, base.longest_seconds),
+        give_up_after_seconds=table.take("give_up_after", words.seconds, base.give_up_after_seconds),
+    )
+    if retry.first_seconds > retry.longest_seconds:
+        table.complain("first", "CH305", "the first pause is longer than the longest one")
+    if retry.longest_seconds > retry.give_up_after_seconds:
+        table.complain("longest", "CH305", "the longest pause is longer than the time before giving up")
+    table.close()
+    return retry
+
+
+def warn_of_plain(table: Table, key: str, host: str, tls: Tls | None) -> None:
+    """Patients' names would cross a network unencrypted."""
+    if tls is None and host and not host.startswith(LOOPBACK):
+        table.page.warn(
+            (*table.place, key),
+            "CHW02",
+            f'"{host}" is spoken to without TLS',
+            "add tls = { ... } unless a tunnel does it",
+        )
+
+
+def _identity(table: Table, base: Identity) -> Identity:
+    """[identity]."""
+    identity = Identity(
+        application=table.take("application", words.some_text, base.application),
+        facility=table.take("facility", words.some_text, base.facility),
+        oid=table.take("oid", words.oid, base.oid),
+        node=table.take("node", words.node, base.node),
+    )
+    table.close()
+    return identity
+
+
+def _practice(table: Table, base: Practice) -> Practice:
+    """[practice]."""
+    practice = Practice(
+        name=table.take("name", words.some_text, base.name), phone=table.take("phone", words.some_text, base.phone)
+    )
+    table.close()
+    return practice
+
+
+def _web(table: Table, base: Web) -> Web:
+    """[web]."""
+    web = Web(bind=table.take("bind", words.host, base.bind), port=table.take("port", words.any_port, base.port))
+    table.close()
+    return web
+
+
+def _listeners(top: Table) -> tuple[Listener, ...]:
+    """One [listener], or several [[listener]] with names."""
+    if not isinstance(top.tree.get("listener"), list):
+        return (_listener(top.defaulted("listener")),)
+    listeners: list[Listener] = []
+    for table in top.tables("listener"):
+        table.need("name", words.name, "")
+        listener = _listener(table)
+        if any(listener.port and (one.bind, one.port) == (listener.bind, listener.port) for one in listeners):
+            table.complain("port", "CH310", f"two listeners want port {listener.port} of {listener.bind}")
+        if any(one.name == listener.name for one in listeners):
+            table.complain("name", "CH310", f'two listeners are called "{listener.name}"')
+        listeners.append(listener)
+    return tuple(listeners)
+
+
+def _listener(table: Table) -> Listener:
+    """One port that accepts messages."""
+    base = Listener()
+    listener = Listener(
+        name=table.take("name", words.name, base.name),
+        bind=table.take("bind", words.host, base.bind),
+        port=table.take("port", words.any_port, base.port),
+        tls=read_tls(table.table("tls"), listening=True),
+        frame_bytes_max=table.take(
+            "frame_bytes_max", words.whole(FRAME_BYTES_LEAST, FRAME_BYTES_MOST), base.frame_bytes_max
+        ),
+        connections_max=table.take("connections_max", words.whole(1, CONNECTIONS_MOST), base.connections_max),
+        per_peer_max=table.take("per_peer_max", words.whole(1, CONNECTIONS_MOST), base.per_peer_max),
+        idle_timeout_seconds=table.take("idle_timeout", words.seconds, base.idle_timeout_seconds),
+    )
+    warn_of_plain(table, "bind", listener.bind, listener.tls)
+    table.close()
+    return listener
+
+
+def _journal(table: Table, base: JournalSettings) -> JournalSettings:
+    """[journal]."""
+    journal = JournalSettings(
+        path=table.take("path", words.some_text, base.path),
+        key_file=table.take("key_file", words.text, base.key_file),
+        tick=table.take("tick", _tick, base.tick),
+        batch_messages_max=table.take("batch_messages_max", words.whole(1, 1024), base.batch_messages_max),
+        keep_years=table.take("keep_years", words.whole(1, 100), base.keep_years),
+        backup_directory=table.take("backup_directory", words.some_text, base.backup_directory),
+    )
+    table.close()
+    return journal
+
+
+def _tick(value: object) -> Duration:
+    """How often deadlines are looked at: often enough that a two-minute clock means two minutes."""
+    if words.seconds(value) > 300:
+        raise Unfit("CH206", "must be at most 5 minutes", named=True)
+    return words.duration(value)
+
+
+def _ehr(table: Table, base: EhrSettings) -> EhrSettings:
+    """[ehr]."""
+    ehr = EhrSettings(
+        host=table.take("host", words.host, base.host),
+        port=table.take("port", words.port, base.port),
+        tls=read_tls(table.table("tls")),
+        receiving_application=table.take("receiving_application", words.some_text, base.receiving_application),
+        receiving_facility=table.take("receiving_facility", words.some_text, base.receiving_facility),
+        version=table.take("version", words.version, base.version),
+        closure=table.take("closure", words.word(words.CLOSURES), base.closure),
+        ack_timeout_seconds=table.take("ack_timeout", words.seconds, base.ack_timeout_seconds),
+        retry=read_retry(table.table("retry"), base.retry),
+    )
+    warn_of_plain(table, "host", ehr.host, ehr.tls)
+    table.close()
+    return ehr
+
+
+def _calendars(tables: Table | None) -> Mapping[str, Calendar]:
+    """Every [calendar.NAME]."""
+    return {name: _calendar(name, table) for name, table in _named(tables)}
+
+
+def _calendar(name: str, table: Table) -> Calendar:
+    """One clinic's hours; without `open` Monday to Friday 08:00 to 17:00."""
+    base = default_engine().calendars["default"]
+    zone = table.need("timezone", words.zone, base.zone)
+    opening = table.table("open")
+    hours = dict(base.hours) if opening is None else _hours(opening)
+    if not hours:
+        table.complain("open", "CH208", "the clinic is never open", "write the hours of at least one day")
+    holidays = frozenset(table.several("holidays", _day, ()))
+    table.close()
+    return Calendar(name=name, zone=zone, hours=hours, holidays=holidays)
+
+
+def _hours(table: Table) -> dict[int, Hours]:
+    """{ mon = "08:00-17:00", tue = ["08:00-12:00", "13:00-17:00"] }."""
+    hours: dict[int, Hours] = {}
+    for number, weekday in enumerate(WEEKDAYS):
+        spans: tuple[tuple[time, time], ...] = table.several(weekday, words.opening_span, ())
+        if any(one[1] > other[0] for one, other in pairwise(spans)):
+            table.complain(weekday, "CH208", "the spans of one day must follow each other", "write the earlier first")
+        elif spans:
+            hours[number] = spans
+    table.close()
+    return hours
+
+
+def _day(value: object) -> date:
+    """A date without quotes: 2025-12-25."""
+    if isinstance(value, str):
+        raise Unfit(
+            "CH103", "expected a date, found text in quotes", "write a date without quotes: 2025-12-25", named=True
+        )
+    return of_kind(value, date)
+
+
+def _gateways(tables: Table | None) -> Mapping[str, Gateway]:
+    """Every [gateway.NAME]."""
+    gateways = {}
+    for name, table in _named(tables):
+        gateways[name] = Gateway(
+            name=name,
+            kind=table.take("kind", words.word(_SPOOL), "spool"),
+            directory=table.need("directory", words.some_text, f"var/spool/{name}"),
+        )
+        table.close()
+    return gateways
+
+
+def _named(tables: Table | None) -> list[tuple[str, Table]]:
+    """The tables [kind.NAME] under [kind]."""
+    if tables is None:
+        return []
+    named = [(name, tables.table(name)) for name in tables.tree]
+    tables.close()
+    return [(name, table) for name, table in named if table is not None]
+
+
+def _queues(table: Table) -> Mapping[str, str]:
+    """[queues]: kind of task to queue."""
+    kinds = sorted({kind.value for kind in TaskKind} | set(DEFAULT_QUEUES))
+    queues = {}
+    before = len(table.page.settings)
+    for key in table.tree:
+        if key in kinds:
+            queues[key] = table.take(key, words.name, DEFAULT_QUEUES.get(key, ""))
+            continue
+        near = nearest(key, kinds)
+        table.known.append(key)
+        hint = f'did you mean "{near}"?' if near else f"kinds are {', '.join(kinds)}"
+        table.complain(key, "CH101", f'there is no kind of task "{key}"', hint)
+    del table.page.settings[before:]  # `_queue_settings` tells them all
+    return queues
+
+
+def _queue_settings(page: Page, queues: Mapping[str, str]) -> list[Setting]:
+    """Every queue in force, for `config`."""
+    lines = {kind: page.line_of(("queues", kind)) for kind in queues}
+    return [
+        Setting(
+            key=f"queues.{kind}",
+            value=f'"{queue}"',
+            origin=f"{page.source.file}:{lines[kind]}" if lines[kind] else "default",
+        )
+        for kind, queue in queues.items()
+    ]
+
+
+def _outreach(table: Table, base: Outreach) -> Outreach:
+    """[patients]."""
+    quiet = table.take("quiet_hours", words.hours_span, (base.quiet_from, base.quiet_until))
+    outreach = Outreach(
+        quiet_from=quiet[0],
+        quiet_until=quiet[1],
+        per_day=table.take("per_day", words.whole(0, 24), base.per_day),
+        per_week=table.take("per_week", words.whole(0, 168), base.per_week),
+        scheduling_link=table.take("scheduling_link", _link, base.scheduling_link),
+        transport=table.take("transport", words.word(_SPOOL), base.transport),
+        directory=table.take("directory", words.some_text, base.directory),
+    )
+    if outreach.per_day > outreach.per_week:
+        table.complain("per_day", "CH305", "more messages a day than a week")
+    table.close()
+    return outreach
+
+
+def _link(value: object) -> str:
+    """A web address patients may open."""
+    taken = words.text(value)
+    if taken and not taken.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        raise Unfit("CH210", f'"{taken}" is not a safe web address', "patients' links start with https://")
+    return taken
+
+
+def _pilot(table: Table, base: Pilot) -> Pilot:
+    """[pilot]."""
+    pilot = Pilot(
+        mode=table.take("mode", words.word(_MODES), base.mode),
+        channels=table.several("channels", words.name, base.channels),
+        providers=table.several("providers", words.npi, base.providers),
+        percent=table.take("percent", words.whole(0, 100), base.percent),
+    )
+    table.close()
+    return pilot

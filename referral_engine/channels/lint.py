@@ -1,0 +1,45 @@
+"""Problems to the text a person reads: the place, the sentence, the line itself, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from referral_engine.base.errors import Problem
+
+NUMBER_WIDTH = 6  # of the line numbers in the margin
+
+
+def render_problem(problem: Problem) -> str:
+    """One problem as `check` prints it, without a line end.
+
+    file:line:column: error[CODE]: sentence, then the line, carets under what is meant, and one help.
+    """
+    severity = "warning" if problem.warning else "error"
+    place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
+    lines = [f"{place}: {severity}[{problem.code}]: {problem.sentence}"]
+    margin = " " * NUMBER_WIDTH
+    if problem.line and problem.source:
+        lead = "".join("\t" if letter == "\t" else " " for letter in problem.source[: problem.column - 1])
+        lines.append(f"{problem.line:>{NUMBER_WIDTH}} | {problem.source.rstrip()}")
+        lines.append(f"{margin} | {lead}{'^' * problem.width}")
+    if problem.help:
+        lines.append(f"{margin} = help: {problem.help}")
+    return "\n".join(lines)
+
+
+def render_report(problems: Sequence[Problem], files: int) -> str:
+    """Every problem with an empty line between, and the count at the end."""
+    return "\n\n".join([*map(render_problem, problems), summary(problems, files)])
+
+
+def summary(problems: Iterable[Problem], files: int) -> str:
+    """The last line: 1 file checked, 6 errors."""
+    told = list(problems)
+    warnings = sum(problem.warning for problem in told)
+    errors = len(told) - warnings
+    parts = [f"{files} {'file' if files == 1 else 'files'} checked"]
+    if errors:
+        parts.append(f"{errors} {'error' if errors == 1 else 'errors'}")
+    if warnings:
+        parts.append(f"{warnings} {'warning' if warnings == 1 else 'warnings'}")
+    return ", ".join(parts if told else [*parts, "no problems"])

@@ -1,0 +1,66 @@
+"""Which specialist gets this order: a book and a message in, the channel and every channel's reason out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from referral_engine.channels.book import ROUTED_BY, Book
+from referral_engine.channels.channel import Channel
+from referral_engine.hl7.message import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one channel says to a message."""
+
+    name: str
+    yes: bool
+    reason: str  # "OBR-4.1 is "REFORTHKNEE", wanted one of REFCARD, REFEP", or "MSH-9, OBR-4.1 match"
+    lines: str  # "line 16" or "lines 11-14"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Where an order goes; no channel when none or several want it."""
+
+    channel: Channel | None
+    candidates: tuple[Answer, ...]  # of route: those that said yes; of explain: every channel
+
+
+def route(book: Book, message: Message) -> Routing:
+    """The one enabled channel that takes `message`; two that want it are both candidates and neither gets it."""
+    asked = book.by_provider.get(message.value(ROUTED_BY), book.by_scan)
+    taking = sorted((one for one in asked if one.match.matches(message)), key=lambda channel: channel.name)
+    return Routing(
+        channel=taking[0] if len(taking) == 1 else None,
+        candidates=tuple(_yes(channel) for channel in taking),
+    )
+
+
+def explain(book: Book, message: Message) -> Routing:
+    """As `route`, with the reason of every channel, also of those that said no or are switched off."""
+    answers = tuple(_answer(book.channels[name], message) for name in sorted(book.channels))
+    return Routing(channel=route(book, message).channel, candidates=answers)
+
+
+def _answer(channel: Channel, message: Message) -> Answer:
+    """Yes, or the first line of [match] that says no."""
+    if not channel.enabled:
+        return Answer(name=channel.name, yes=False, reason="switched off: [channel] enabled = false", lines="")
+    failed = channel.match.first_failure(message)
+    if failed is None:
+        return _yes(channel)
+    reason = channel.match.explain_failure(failed, message)
+    return Answer(name=channel.name, yes=False, reason=reason, lines=f"line {failed.line}")
+
+
+def _yes(channel: Channel) -> Answer:
+    """All of [match] holds."""
+    paths = list(channel.match.paths())
+    first, last = channel.match_lines
+    return Answer(
+        name=channel.name,
+        yes=True,
+        reason=f"{', '.join(paths)} {'matches' if len(paths) == 1 else 'match'}",
+        lines=f"line {first}" if first == last else f"lines {first}-{last}",
+    )

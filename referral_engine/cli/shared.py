@@ -1,0 +1,114 @@
+"""What several commands need: the configuration from disk, the daemon's ear, and plain ways to print."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+import click
+from click.core import ParameterSource
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from referral_engine.base.errors import ConfigError, Problem
+from referral_engine.channels.book import Book, read_book
+from referral_engine.channels.lint import render_problem
+from referral_engine.service.control_client import ControlError, ask
+from referral_engine.service.files import read_files
+from referral_engine.service.places import places_from
+
+FOUND_PROBLEMS: Final = 1
+BAD_CONFIGURATION: Final = 78
+DEFAULT_CONF: Final = "conf/engine.toml"
+SYSTEM_SOCKET: Final = "/run/referral-engine/control.sock"  # of the service that systemd starts
+PIPED_COLUMNS: Final = 10_000  # a row stays one line for grep, however long it is
+SHOWN: Final = {**{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}, 9: "\t", 10: "\n"}
+
+
+def _conf_file(context: click.Context, _option: click.Parameter, conf: str) -> str:
+    """The file; one that was asked for by name must be there, or a slip would start an engine of defaults."""
+    named = context.get_parameter_source("conf") is not ParameterSource.DEFAULT
+    if named and not Path(conf).is_file():
+        sentence = "there is no such file"
+        help_ = "without --conf the built-in defaults hold"
+        problem = Problem(file=conf, line=0, column=1, code="FILE1", sentence=sentence, help=help_)
+        refuse_configuration(ConfigError([problem]))
+    return conf
+
+
+conf_option = click.option(
+    "--conf",
+    default=DEFAULT_CONF,
+    show_default=True,
+    metavar="FILE",
+    callback=_conf_file,
+    help="The engine's own file; others lie beside it.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+
+
+def load_book(conf: str) -> Book:
+    """The configuration in force; prints every problem and exits 78 when there is one."""
+    try:
+        return read_book(read_files(conf))
+    except ConfigError as error:
+        refuse_configuration(error)
+
+
+def refuse_configuration(error: ConfigError, what: str = "the configuration") -> NoReturn:
+    """Show every problem of `what` and exit 78."""
+    for problem in error.problems:
+        click.echo(render_problem(problem), err=True)
+    count = len(error.problems)
+    click.echo(f"{count} {'problem' if count == 1 else 'problems'}: {what} is not used", err=True)
+    sys.exit(BAD_CONFIGURATION)
+
+
+def ask_daemon(conf: str, question: str, words: Mapping[str, object] | None = None) -> object:
+    """The running daemon's answer; a clear sentence and exit 1 when it is not there or refuses."""
+    try:
+        return ask(_control_socket(conf), question, words)
+    except ControlError as error:
+        click.echo(f"referral-engine: {error}", err=True)
+        click.echo("start it with: referral-engine run", err=True) if "not running" in str(error) else None
+        sys.exit(FOUND_PROBLEMS)
+
+
+def _control_socket(conf: str) -> str:
+    """Where the daemon listens: said by the environment, else as the files say, else systemd's own place."""
+    said = os.environ.get("REFERRAL_ENGINE_SOCKET")
+    if said:
+        return said
+    ours = places_from(os.environ, conf).passing(load_book(conf).engine.control_socket)
+    return ours if Path(ours).exists() or not Path(SYSTEM_SOCKET).exists() else SYSTEM_SOCKET
+
+
+def print_json(answer: object) -> None:
+    """One JSON document."""
+    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """A plain table, or one sentence when there is nothing."""
+    if not rows:
+        click.echo(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(visible(str(cell))) if cell is not None else "" for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED_COLUMNS
+    console.print(table)
+
+
+def visible(text: str) -> str:
+    """Text for a terminal: what a message holds may not move the cursor or change the colours."""
+    return text.translate(SHOWN)

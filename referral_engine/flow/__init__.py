@@ -1,0 +1,1 @@
+"""The one path: every message, tick, outcome and command passes step."""

@@ -1,0 +1,158 @@
+"""One event of one referral: decide, render, write; the only place where a referral changes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from referral_engine.base.clock import from_micros, to_micros
+from referral_engine.base.errors import MessageFault
+from referral_engine.base.ident import control_id
+from referral_engine.channels.channel import Channel
+from referral_engine.flow.telling import summary
+from referral_engine.flow.turn import Turn
+from referral_engine.journal.codec import encode_event
+from referral_engine.journal.rows import DeadlineRow, EffectRow, EventRow
+from referral_engine.loop.clocks import Deadline, deadlines
+from referral_engine.loop.effects import CloseTasks, Effect, OpenTask, Recipient, Send, TaskKind, Withdraw
+from referral_engine.loop.events import Event
+from referral_engine.loop.policy import Kind, Policy
+from referral_engine.loop.referral import Referral
+from referral_engine.loop.rules import Decision, decide
+from referral_engine.render.render import Rendered, Setting, render
+
+EFFECTS_MAX: Final = 30  # of one event; the ordinal in MSH-10 has two letters, and no rule owes more
+
+
+def apply(
+    turn: Turn, referral: Referral, event: Event, *, reason: str, new: bool = False, sequence: int = 0
+) -> Decision:
+    """Decide what `event` means for `referral` and write it all into the batch.
+
+    reason: why it was matched, or which clock or person; for the timeline.
+    sequence: of the event, when it was drawn already.
+    """
+    policy = turn.policy(referral.channel)
+    decision = decide(referral, event, policy)
+    after = decision.referral
+    sequence = sequence or turn.unit.next_sequence()
+    turn.unit.add_event(_event_row(turn, decision, event, reason, sequence))
+    if new or after is not referral:
+        turn.unit.save_referral(after, turn.now_micros, new=new)
+    _move_clocks(turn, () if new else _running_before(turn, referral, policy), after, policy)
+    ordinal = 0
+    for effect in decision.effects:
+        ordinal = _carry_out(turn, after, effect, sequence, ordinal)
+    return decision
+
+
+def _event_row(turn: Turn, decision: Decision, event: Event, reason: str, sequence: int) -> EventRow:
+    calendar = turn.calendar(decision.referral.channel)
+    return EventRow(
+        sequence=sequence,
+        at=turn.now_micros,
+        referral=decision.referral.id,
+        kind=type(event).__name__,
+        summary=summary(event, decision, calendar.zone),
+        reason=reason,
+        message=event.message,
+        by=event.by,
+        body=encode_event(event),
+        config=turn.book.version,
+    )
+
+
+def _running_before(turn: Turn, referral: Referral, policy: Policy) -> tuple[Deadline, ...]:
+    """The clocks that run now; those an older configuration started are asked from the journal."""
+    if referral.config == turn.book.version:
+        return deadlines(referral, policy)
+    return tuple(
+        Deadline(Kind(row.kind), row.generation, from_micros(row.due_at))
+        for row in turn.unit.deadlines(referral.id)
+        if row.state == "pending"
+    )
+
+
+def _move_clocks(turn: Turn, before: tuple[Deadline, ...], after: Referral, policy: Policy) -> None:
+    """Write the difference between the clocks that ran and those that should run."""
+    running = deadlines(after, policy)
+    assert running or after.is_over, "an open referral always owns a deadline"
+    if running == before:
+        return
+    added = [
+        DeadlineRow(referral=after.id, kind=one.kind.value, generation=one.generation, due_at=to_micros(one.due_at))
+        for one in running
+        if one not in before
+    ]
+    wanted = {(one.kind, one.generation) for one in running}
+    removed = [(one.kind.value, one.generation) for one in before if (one.kind, one.generation) not in wanted]
+    turn.unit.change_deadlines(after.id, added, removed)
+
+
+def _carry_out(turn: Turn, referral: Referral, effect: Effect, sequence: int, ordinal: int) -> int:
+    match effect:
+        case Send():
+            _owe(turn, referral, effect, sequence, ordinal)
+            return ordinal + 1
+        case OpenTask():
+            turn.open_task(effect, referral=referral.id, channel=referral.channel)
+        case CloseTasks():
+            kinds = frozenset(kind.value for kind in effect.kinds)
+            turn.unit.close_tasks(referral.id, kinds, turn.now_micros, "no longer needed")
+        case Withdraw():
+            purposes = frozenset(purpose.value for purpose in effect.purposes)
+            turn.unit.withdraw(referral.id, purposes, turn.now_micros, "withdrawn: what happened made it pointless")
+    return ordinal
+
+
+def _owe(turn: Turn, referral: Referral, send: Send, sequence: int, ordinal: int) -> None:
+    """Make the bytes now, so that what is in the outbox is what goes on the wire."""
+    assert ordinal < EFFECTS_MAX, "one event owes a handful of sendings"
+    channel = turn.channel(referral.channel)
+    wire_id = control_id(turn.node, sequence, ordinal)
+    try:
+        rendered = _rendered(turn, referral, send, channel, wire_id)
+    except MessageFault as fault:
+        reason = f"{send.purpose.value} cannot be written: {fault}"
+        turn.open_task(OpenTask(kind=TaskKind.UNDELIVERABLE, reason=reason), referral=referral.id)
+        return
+    turn.unit.owe(
+        EffectRow(
+            id=0,
+            referral=referral.id,
+            cause=sequence,
+            ordinal=ordinal,
+            lane=rendered.lane,
+            transport=rendered.transport,
+            recipient=send.to.value,
+            purpose=send.purpose.value,
+            about=send.about,
+            wire_id=wire_id,
+            body=rendered.body,
+            next_at=to_micros(_not_before(turn, send)),
+            created_at=turn.now_micros,
+        )
+    )
+    turn.lanes.add(rendered.lane)
+
+
+def _rendered(turn: Turn, referral: Referral, send: Send, channel: Channel | None, wire_id: str) -> Rendered:
+    source = turn.raw(send.message) if send.message else b""
+    setting = Setting(book=turn.book, channel=channel, at=turn.now, wire_id=wire_id, source=source, reason=send.about)
+    return render(send, referral, setting)
+
+
+def _not_before(turn: Turn, send: Send) -> datetime:
+    """Patients are written to between quiet hours only; everyone else at once."""
+    if send.to is not Recipient.PATIENT:
+        return turn.now
+    starts, ends = turn.book.engine.patients.quiet_from, turn.book.engine.patients.quiet_until
+    local = turn.now.astimezone(turn.default_policy.calendar.zone)
+    wall = local.time()
+    quiet = starts <= wall < ends if starts <= ends else wall >= starts or wall < ends
+    if not quiet:
+        return turn.now
+    opens = local.replace(hour=ends.hour, minute=ends.minute, second=0, microsecond=0)
+    if wall >= ends:  # the evening before
+        opens += timedelta(days=1)
+    return opens.astimezone(UTC)

@@ -1,0 +1,90 @@
+"""Couriers at the door: work is leased with a fencing token, and each attempt's outcome is an event."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from referral_engine.base.clock import MICROSECONDS
+from referral_engine.flow.apply import apply
+from referral_engine.flow.inputs import Claim, OutboxDecision, Receipt, Settled
+from referral_engine.flow.turn import Turn
+from referral_engine.journal.rows import EffectRow, EffectState
+from referral_engine.loop.effects import Purpose, Recipient
+from referral_engine.loop.events import DeliverySettled, Outcome
+from referral_engine.loop.states import Outreach
+
+_STATES: Final = {
+    Outcome.DELIVERED: EffectState.DELIVERED,
+    Outcome.HANDED_OVER: EffectState.DELIVERED,
+    Outcome.RETRY: EffectState.QUEUED,
+    Outcome.FAILED: EffectState.FAILED,
+    Outcome.UNKNOWN: EffectState.UNKNOWN,
+}
+DECISIONS: Final = frozenset({"retry", "park", "cancel"})
+
+
+def claim(turn: Turn, asked: Claim) -> Receipt:
+    """Lease the next work of a lane; a patient who said STOP is checked here, in the transaction that claims."""
+    leaving: list[EffectRow] = []
+    while len(leaving) < asked.limit:  # what may not leave must not hide the work behind it
+        rows = turn.unit.claim(asked.lane, turn.now_micros, asked.lease_seconds, asked.limit - len(leaving))
+        if not rows:
+            break
+        leaving += [row for row in rows if _may_leave(turn, row)]
+    return Receipt(effects=tuple(leaving))
+
+
+def _may_leave(turn: Turn, row: EffectRow) -> bool:
+    if row.recipient != Recipient.PATIENT.value:
+        return True
+    referral = turn.unit.referral(row.referral)
+    if referral is not None and referral.outreach is not Outreach.OPTED_OUT and not referral.patient.deceased:
+        return True
+    reason = "withdrawn: the patient must not be written to"
+    turn.unit.settle(row.id, row.token, EffectState.CANCELLED, turn.now_micros, 0, reason)
+    turn.audit("door", "withdrew", f"effect {row.id}", "consent")
+    return False
+
+
+def settle(turn: Turn, settled: Settled) -> Receipt:
+    """Record one attempt; a stale token changes nothing, a retry waits, all else is an event of the referral."""
+    state = _STATES[settled.outcome]
+    next_at = turn.now_micros + int(settled.retry_in_seconds * MICROSECONDS) if state is EffectState.QUEUED else 0
+    row = turn.unit.settle(
+        settled.effect, settled.token, state, turn.now_micros, next_at, settled.reason, settled.reply
+    )
+    if row is None:
+        return Receipt(refused="the lease was no longer held")
+    if settled.outcome is Outcome.RETRY:
+        return Receipt()
+    _tell(turn, row, settled.outcome, settled.reason, f"courier:{row.lane}")
+    return Receipt()
+
+
+def decide(turn: Turn, decision: OutboxDecision) -> Receipt:
+    """A person retries, parks or cancels one owed sending."""
+    if decision.decision not in DECISIONS:
+        return Receipt(refused=f"{decision.decision!r} is not one of {', '.join(sorted(DECISIONS))}")
+    row = turn.unit.decide_effect(decision.effect, decision.decision, turn.now_micros)
+    if row is None:
+        return Receipt(refused=f"sending {decision.effect} is not in a state that allows {decision.decision}")
+    turn.audit(f"user:{decision.by}", decision.decision, f"effect {decision.effect}")
+    if decision.decision == "retry":
+        turn.lanes.add(row.lane)
+    return Receipt()
+
+
+def _tell(turn: Turn, row: EffectRow, outcome: Outcome, reason: str, by: str) -> None:
+    referral = turn.unit.referral(row.referral)
+    assert referral is not None, "a sending belongs to a stored referral"
+    event = DeliverySettled(
+        at=turn.now,
+        by=by,
+        to=Recipient(row.recipient),
+        purpose=Purpose(row.purpose),
+        outcome=outcome,
+        reason=reason,
+    )
+    why = f"{row.wire_id}, attempt {row.attempts}" + (f": {reason}" if reason else "")
+    apply(turn, referral, event, reason=why)
+    turn.audit(by, outcome.value, f"effect {row.id}", row.purpose)

@@ -1,0 +1,132 @@
+"""Time travel with the real door: an in-memory journal, a clock that is moved, and partners that answer as told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from referral_engine.base.clock import ManualClock, from_micros, to_micros
+from referral_engine.channels.book import Book
+from referral_engine.flow.inputs import Arrived, Claim, Input, Receipt, Settled, Ticked
+from referral_engine.flow.step import Step
+from referral_engine.journal.journal import Journal
+from referral_engine.journal.reading import ROWS_MAX
+from referral_engine.journal.rows import EffectRow, EffectState
+from referral_engine.loop.events import Outcome
+
+NODE: Final = "RE"
+CLAIMED_AT_ONCE: Final = 64
+ROUNDS_MAX: Final = 1_000  # of deliveries that cause deliveries; more is a loop between two partners
+SILENT_RETRY_SECONDS: Final = 300.0
+
+# How a partner's word settles one attempt: the outcome, its reason, and MSA-1 of the reply.
+ANSWERS: Final[Mapping[str, tuple[Outcome, str, bytes]]] = {
+    "AA": (Outcome.DELIVERED, "MSA-1 was AA", b"MSA|AA"),
+    "AE": (Outcome.FAILED, "MSA-1 was AE", b"MSA|AE"),
+    "AR": (Outcome.FAILED, "MSA-1 was AR", b"MSA|AR"),
+    "delivered": (Outcome.DELIVERED, "", b""),
+    "unknown": (Outcome.UNKNOWN, "nobody can say whether it arrived", b""),
+    "silent": (Outcome.RETRY, "no answer in time", b""),
+    "refused": (Outcome.RETRY, "connection refused", b""),
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Rehearsal:
+    """One engine in memory; everything that happens goes through `Step.run`."""
+
+    book: Book
+    start: datetime
+    partners: dict[str, str] = field(default_factory=dict)  # lane to its word; others deliver
+    on_sent: Callable[[EffectRow], None] = lambda _: None  # a default that does nothing
+    clock: ManualClock = field(init=False)
+    journal: Journal = field(init=False)
+    step: Step = field(init=False)
+    _waiting: set[str] = field(init=False, default_factory=set)  # lanes that have work
+
+    def __post_init__(self) -> None:
+        """Open an empty journal in memory."""
+        self.clock = ManualClock(self.start)
+        self.journal = Journal.open(":memory:", None, node=NODE, now=to_micros(self.start.astimezone(UTC)))
+        self.step = Step(self.journal, self.book, self.clock)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self.journal.close()
+
+    def receive(self, raw: bytes, peer: str = "127.0.0.1") -> Receipt:
+        """A message arrives; what it causes is delivered at once."""
+        return self.put(Arrived(raw=raw, peer=peer))
+
+    def put(self, one: Input) -> Receipt:
+        """One input through the door, then every delivery it causes."""
+        receipt = self._run(one)
+        self._deliver()
+        return receipt
+
+    def move_to(self, instant: datetime) -> None:
+        """Move the clock there; everything that falls due on the way happens at its own time."""
+        target = to_micros(instant.astimezone(UTC))
+        while (due := self._next_due()) is not None and due <= target:
+            self.clock.move_to(from_micros(due))
+            while self._run(Ticked()).more:
+                pass
+            self._waiting.update(self._lanes())
+            self._deliver()
+        self.clock.move_to(instant)
+
+    def _run(self, one: Input) -> Receipt:
+        receipt = self.step.run([one])[0]
+        self._waiting |= receipt.lanes
+        return receipt
+
+    def _next_due(self) -> int | None:
+        """When something happens next by itself."""
+        now = to_micros(self.clock.now())
+        with self.journal.batch(now) as unit:
+            due = unit.next_due(now)
+        return due if due is None or due > now else self._next_possible(now)
+
+    def _next_possible(self, now: int) -> int | None:
+        """The same, without sendings that are due but stand behind an older one that is tried again later."""
+        reading = self.journal.read()
+        heads: dict[tuple[str, str], EffectRow] = {}
+        for row in reading.outbox(limit=ROWS_MAX):
+            if row.state in (EffectState.QUEUED, EffectState.IN_FLIGHT):
+                heads.setdefault((row.referral, row.lane), row)
+        instants = [row.next_at for row in heads.values() if row.state is EffectState.QUEUED]
+        clock = reading.counts().oldest_deadline_at
+        instants += [clock] if clock is not None else []
+        return max(now, min(instants)) if instants else None
+
+    def _lanes(self) -> tuple[str, ...]:
+        channels = self.book.channels
+        return (*channels, *(f"{name}/fallback" for name in channels), "ehr", "patient", "team", "payer", "billing")
+
+    def _deliver(self) -> None:
+        """Let every lane work until none has anything left to do now."""
+        for _ in range(ROUNDS_MAX):
+            if not self._waiting:
+                return
+            lane = self._waiting.pop()
+            claimed = self._run(Claim(lane=lane, limit=CLAIMED_AT_ONCE)).effects
+            for row in claimed:
+                self.on_sent(row)
+                outcome, reason, reply = ANSWERS[
+                    self.partners.get(lane, "AA" if row.transport == "mllp" else "delivered")
+                ]
+                self._run(
+                    Settled(
+                        effect=row.id,
+                        token=row.token,
+                        outcome=outcome,
+                        reason=reason,
+                        reply=reply,
+                        retry_in_seconds=SILENT_RETRY_SECONDS if outcome is Outcome.RETRY else 0.0,
+                    )
+                )
+            if claimed:
+                self._waiting.add(lane)  # what was settled may have let the next one go
+        raise AssertionError("deliveries cause deliveries without end")

@@ -1,0 +1,89 @@
+"""THE ONE DOOR: every message, tick, outcome and command passes `Step.run`; one transaction for the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from referral_engine.base.clock import Clock, from_micros, to_micros
+from referral_engine.channels.book import Book
+from referral_engine.flow.arrivals import arrive, set_aside
+from referral_engine.flow.deliveries import claim, decide, settle
+from referral_engine.flow.inputs import (
+    Arrived,
+    Claim,
+    Input,
+    OutboxDecision,
+    PatientReplied,
+    Receipt,
+    SetAside,
+    Settled,
+    TaskClaimed,
+    TaskDone,
+    Ticked,
+)
+from referral_engine.flow.people import claim_task, finish_task, hear_patient
+from referral_engine.flow.sweep import tick
+from referral_engine.flow.turn import Turn
+from referral_engine.journal.journal import Journal
+from referral_engine.loop.policy import Policy
+
+
+class Step:
+    """The door over one journal and one configuration."""
+
+    def __init__(self, journal: Journal, book: Book, clock: Clock) -> None:
+        """Stand over an open journal; `clock` is the only time it knows."""
+        self.journal = journal
+        self.book = book
+        self.clock = clock
+        engine = book.engine
+        calendar = engine.calendars.get("default") or next(iter(engine.calendars.values()))
+        self._policy = Policy(calendar=calendar, clocks=engine.clocks, duplicate_days=engine.duplicate_days)
+
+    def run(self, inputs: Sequence[Input]) -> list[Receipt]:
+        """Do what each input asks, in order, and commit them all; then, and only then, there are receipts.
+
+        Raises JournalError when nothing was stored, OutcomeUnknown when nobody knows; any other exception is a bug,
+        and nothing of the batch was stored.
+        """
+        now_micros = max(to_micros(self.clock.now()), self.journal.high_water)  # recorded time never goes back
+        now = from_micros(now_micros)
+        with self.journal.batch(now_micros) as unit:
+            turn = Turn(
+                unit=unit,
+                book=self.book,
+                node=self.journal.node,
+                now=now,
+                now_micros=now_micros,
+                default_policy=self._policy,
+            )
+            receipts = [_pass(turn, one) for one in inputs]
+        if turn.lanes and receipts:
+            receipts[-1] = replace(receipts[-1], lanes=frozenset(turn.lanes))
+        return receipts
+
+
+def _pass(turn: Turn, one: Input) -> Receipt:  # one arm an input
+    match one:
+        case Arrived():
+            return arrive(turn, one)
+        case Ticked():
+            return tick(turn, one)
+        case Claim():
+            return claim(turn, one)
+        case Settled():
+            return settle(turn, one)
+        case TaskClaimed():
+            return claim_task(turn, one)
+        case TaskDone():
+            return finish_task(turn, one)
+        case PatientReplied():
+            return hear_patient(turn, one)
+        case OutboxDecision():
+            return decide(turn, one)
+        case SetAside():
+            return set_aside(turn, one)
+        case _:
+            assert_never(one)

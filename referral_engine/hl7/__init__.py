@@ -1,0 +1,1 @@
+"""The wire format: bytes to message and back; never learns what a referral is."""

@@ -1,0 +1,281 @@
+"""One frame's bytes in, a message out that is read only where it is asked; its bytes are kept as they came."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from referral_engine.base.errors import MessageFault
+from referral_engine.hl7 import overwrite
+from referral_engine.hl7.encoding import Delimiters, decode, refuse_wide, unescape
+from referral_engine.hl7.path import Path, read_path
+from referral_engine.hl7.segment import Segment
+
+SEGMENTS_MAX: Final = 200_000  # stops a frame of nothing but segment ends; leaves room for a report of one OBX a line
+HEADER_FIELDS_MAX: Final = 64  # stops a header of a million separators; MSH has 28 fields at most
+
+_NO_FIELDS: Final = [""] * 18
+_UTF_8_BOM: Final = b"\xef\xbb\xbf"
+_LEADING_MAX: Final = 64  # stops the search for MSH behind blank lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What MSH says: decoded texts, "" when absent. Source: HL7 v2.5.1 2.15.9."""
+
+    sending_application: str  # MSH-3.1
+    sending_facility: str  # MSH-4.1
+    receiving_application: str  # MSH-5.1
+    receiving_facility: str  # MSH-6.1
+    timestamp: str  # MSH-7.1
+    message_code: str  # MSH-9.1
+    trigger: str  # MSH-9.2
+    control_id: str  # MSH-10 as a whole
+    control_id_bytes: bytes  # MSH-10 exactly as received, for MSA-2
+    processing_id: str  # MSH-11.1
+    version: str  # MSH-12.1
+    accept_ack: str  # MSH-15
+    application_ack: str  # MSH-16
+    declared_charset: str  # MSH-18, first repetition
+    raw_fields: tuple[bytes, ...]  # exact bytes; raw_fields[9] is MSH-9
+
+    @property
+    def type(self) -> str:
+        """Message code and trigger, "ORM^O01" whatever the delimiters; "ACK" where there is no trigger."""
+        return f"{self.message_code}^{self.trigger}" if self.trigger else self.message_code
+
+
+class Message:
+    """One HL7 v2 message. Treat it as immutable.
+
+    raw: the bytes as they came, never touched. delimiters: as MSH-1 and MSH-2 say.
+    charset: the Python codec the text was read with. charset_flag: "" or how the bytes contradict MSH-18.
+    Source: HL7 v2.5.1 2.6.
+    """
+
+    __slots__ = (
+        "_by_name",
+        "_head_fields",
+        "_header",
+        "_lf_ends_segments",
+        "_lines",
+        "_segments",
+        "charset",
+        "charset_flag",
+        "delimiters",
+        "raw",
+    )
+
+    def __init__(
+        self,
+        *,
+        raw: bytes,
+        delimiters: Delimiters,
+        lines: list[str],
+        head_fields: list[bytes],
+        charset: str,
+        charset_flag: str,
+        lf_ends_segments: bool,
+    ) -> None:
+        """Use `Message.parse`."""
+        self.raw = raw
+        self.delimiters = delimiters
+        self.charset = charset
+        self.charset_flag = charset_flag
+        self._lines = lines
+        self._head_fields = head_fields
+        self._lf_ends_segments = lf_ends_segments
+        self._header: Header | None = None
+        self._segments: list[Segment] | None = None
+        self._by_name: dict[str, list[Segment]] | None = None
+
+    @staticmethod
+    def parse(raw: bytes, *, charset: str = "", lf_ends_segments: bool = True) -> Message:
+        """Find the header, the delimiters, the character set and the segments; nothing else is looked at.
+
+        raw: one frame's payload. Segments end with CR, LF, CRLF or doubled CR; a byte order mark or empty lines may
+        come first, nothing else may.
+        charset: the feed's own, used when MSH-18 is empty or wrong.
+        lf_ends_segments: False when the feed puts LF inside fields.
+        Raises MessageFault, asking for AR, when there is no usable MSH: none at all, text before it, delimiters that
+        cannot work (100 to 103), no MSH-9 (101), UTF-16 (102, 103); 102 beyond SEGMENTS_MAX.
+        """
+        start = 0
+        if raw[:3] != b"MSH":
+            refuse_wide(raw)
+            start = find_header(raw)
+        head, delimiters = read_head(raw, start, lf_ends_segments=lf_ends_segments)
+        code = head[8] if len(head) > 8 else b""
+        if not code or code.startswith(delimiters.component.encode()):
+            raise MessageFault("101", "MSH-9", "the message type is missing", reject=True)
+        declared = ""
+        if len(head) > 17 and head[17]:
+            declared = head[17].decode("latin-1").split(delimiters.repetition, 1)[0]
+        body = raw
+        if start:
+            body = (_UTF_8_BOM if _UTF_8_BOM in raw[:start] else b"") + raw[start:]
+        text, codec, flag = decode(body, declared, charset)
+        if lf_ends_segments and "\n" in text:
+            text = text.replace("\n", "\r")
+        if len(text) > SEGMENTS_MAX and text.count("\r") > SEGMENTS_MAX:
+            raise MessageFault("102", "", f"more than {SEGMENTS_MAX} segments")
+        return Message(
+            raw=raw,
+            delimiters=delimiters,
+            lines=text.split("\r"),
+            head_fields=head,
+            charset=codec,
+            charset_flag=flag,
+            lf_ends_segments=lf_ends_segments,
+        )
+
+    def __repr__(self) -> str:
+        """Type and size only: the rest is the patient's."""
+        return f"<Message {len(self.raw)} bytes>"
+
+    @property
+    def header(self) -> Header:
+        """MSH as text, read once."""
+        if self._header is None:
+            texts = self._lines[0].split(self.delimiters.field, HEADER_FIELDS_MAX)
+            self._header = read_header(self._head_fields, texts, self.delimiters)
+        return self._header
+
+    @property
+    def segments(self) -> list[Segment]:
+        """Every segment that is not empty, in order, unknown ones and Z-segments included."""
+        if self._segments is None:
+            delimiters = self.delimiters
+            if self._lf_ends_segments:
+                self._segments = [Segment(line, delimiters) for line in self._lines if line]
+            else:
+                lines = [line.removeprefix("\n") for line in self._lines]
+                self._segments = [Segment(line, delimiters) for line in lines if line]
+        return self._segments
+
+    def first(self, name: str) -> Segment | None:
+        """The first segment of that name."""
+        found = (self._by_name or self._index()).get(name)
+        return found[0] if found else None
+
+    def all(self, name: str) -> list[Segment]:
+        """Every segment of that name, in order; the caller's own list."""
+        return list((self._by_name or self._index()).get(name, ()))
+
+    def value(self, path: str) -> str:
+        """The unescaped text at a path such as "OBR-4.1" or "PID-3[2].4.1", in the first segment of that name.
+
+        What the path leaves out is 1. "" when absent or the HL7 null. Raises AssertionError for a bad path and
+        MessageFault beyond the segment's limits.
+        """
+        place = read_path(path) or Path.parse(path)
+        found = (self._by_name or self._index()).get(place.segment)
+        if not found:
+            return ""
+        return found[0].text(place.field, place.component or 1, place.subcomponent or 1, place.repetition or 1)
+
+    def with_fields(self, changes: Mapping[str, str]) -> bytes:
+        """A copy of the raw bytes with the places named overwritten, everything else byte for byte as it was.
+
+        changes: {"IN1-15": "PPO", "PID-5.1": ...}: path to plain text, which is escaped here; "" empties the place. A
+        path without component or repetition replaces the whole field. Missing fields are added; a missing segment is
+        added at the end. The first segment of the name is meant.
+        Raises MessageFault 102 when a text cannot be written in the message's character set; AssertionError for a
+        bad path, or MSH-1 or MSH-2.
+        """
+        return overwrite.overwrite(
+            self.raw,
+            {Path.parse(path): text for path, text in changes.items()},
+            self.delimiters,
+            self.charset,
+            lf_ends_segments=self._lf_ends_segments,
+        )
+
+    def _index(self) -> dict[str, list[Segment]]:
+        """Segments by name, made once."""
+        if self._by_name is None:
+            by_name: dict[str, list[Segment]] = {}
+            for segment in self.segments:
+                by_name.setdefault(segment.name, []).append(segment)
+            self._by_name = by_name
+        return self._by_name
+
+
+def write(message: Message) -> bytes:
+    """The bytes of an untouched message: exactly those received."""
+    return message.raw
+
+
+def groups(message: Message, start: str | tuple[str, ...] = "OBR") -> list[list[Segment]]:
+    """Segments grouped by position: each group begins at a segment named `start` and runs to the next such segment.
+
+    start: one name, or several that may open a group together in that order: ("ORC", "OBR") keeps an OBR with the
+    ORC before it, and begins a new group at an OBR that follows an OBR. What stands before the first group is left out.
+    """
+    names = (start,) if isinstance(start, str) else start
+    found: list[list[Segment]] = []
+    reached = len(names)  # how far the present group's opening has come
+    for segment in message.segments:
+        if segment.name in names:
+            rank = names.index(segment.name)
+            if not found or rank <= reached:
+                found.append([])
+            reached = rank
+        if found:
+            found[-1].append(segment)
+    return found
+
+
+def read_head(raw: bytes, start: int, *, lf_ends_segments: bool = True) -> tuple[list[bytes], Delimiters]:
+    """The exact bytes of the header segment at `start`, split by MSH-1: item 8 is MSH-9; and the delimiters.
+
+    Raises MessageFault as `Delimiters.from_msh` does.
+    """
+    end = raw.find(b"\r", start)
+    if lf_ends_segments:
+        line_end = raw.find(b"\n", start, end if end >= 0 else len(raw))
+        end = line_end if line_end >= 0 else end
+    head = raw[start : end if end >= 0 else len(raw)]
+    delimiters = Delimiters.from_msh(head[:16])
+    return head.split(delimiters.field.encode(), HEADER_FIELDS_MAX), delimiters
+
+
+def read_header(head: list[bytes], texts: list[str], delimiters: Delimiters) -> Header:
+    """MSH by name, from its exact fields (`read_head`) and the same fields decoded; item 8 of both is MSH-9."""
+    texts = texts + _NO_FIELDS
+    code, _, rest = texts[8].split(delimiters.repetition, 1)[0].partition(delimiters.component)
+    return Header(
+        sending_application=_first(texts[2], delimiters),
+        sending_facility=_first(texts[3], delimiters),
+        receiving_application=_first(texts[4], delimiters),
+        receiving_facility=_first(texts[5], delimiters),
+        timestamp=_first(texts[6], delimiters),
+        message_code=code,
+        trigger=rest.split(delimiters.component, 1)[0],
+        control_id=unescape(texts[9], delimiters),
+        control_id_bytes=head[9] if len(head) > 9 else b"",
+        processing_id=_first(texts[10], delimiters),
+        version=_first(texts[11], delimiters),
+        accept_ack=texts[14],
+        application_ack=texts[15],
+        declared_charset=texts[17].split(delimiters.repetition, 1)[0],
+        raw_fields=(b"", delimiters.field.encode(), *head[1:]),
+    )
+
+
+def _first(text: str, delimiters: Delimiters) -> str:
+    """The first component of a header field, unescaped."""
+    if delimiters.component in text:
+        text = text[: text.index(delimiters.component)]
+    return unescape(text, delimiters) if delimiters.escape in text else text
+
+
+_LEADING: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:\xef\xbb\xbf)?")
+
+
+def find_header(raw: bytes) -> int:
+    """Where MSH begins behind a byte order mark or empty lines; where it should begin, when it does not."""
+    match = _LEADING.match(raw, 0, _LEADING_MAX)
+    return match.end() if match else 0

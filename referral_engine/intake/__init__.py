@@ -1,0 +1,1 @@
+"""A message becomes an event of the loop."""

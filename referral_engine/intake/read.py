@@ -1,0 +1,72 @@
+"""One message of a known sender in, what it means for the loop out: events, and the evidence to match them by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from referral_engine.base.errors import MessageFault
+from referral_engine.channels.parties import Party
+from referral_engine.hl7.message import Message
+from referral_engine.intake.adt import read_registration
+from referral_engine.intake.answers import read_answer
+from referral_engine.intake.appointments import read_appointment
+from referral_engine.intake.documents import read_document
+from referral_engine.intake.orders import read_order
+from referral_engine.intake.reading import Reading, joined, nothing
+from referral_engine.intake.received import Received
+from referral_engine.intake.reports import read_report
+
+__all__ = ["Reading", "read"]
+
+
+def read(message: Message, party: Party, *, received_at: datetime, sequence: int) -> Reading:
+    """What `message` says, by MSH-9.1 and MSH-9.2; MSH-9.3 and the order of segments are not relied on.
+
+    received_at: aware UTC; when we learned it. sequence: of the message in the journal; events and facts cite it.
+    Raises MessageFault, naming the place and no value, where only a person can tell what is meant.
+    """
+    received = Received(message=message, party=party, at=received_at, sequence=sequence)
+    code = message.header.message_code
+    match code:
+        case "ORM" | "OMG" | "OSU":
+            return _order(received)
+        case "ORU":
+            return read_report(received)
+        case "SIU":
+            return read_appointment(received, _trigger(message))
+        case "MDM":
+            return _warned(message, read_document(received, _trigger(message)))
+        case "ADT":
+            return _warned(message, read_registration(received, _trigger(message)))
+        case "REF" if party.kind == "ehr":
+            raise MessageFault("200", "MSH-9.1", "a referral sent as REF: this engine reads orders")
+        case _:
+            return nothing("this message type says nothing of a referral")
+
+
+def _order(received: Received) -> Reading:
+    """An order message means one thing from the ordering side and another from the office that answers."""
+    match received.party.kind:
+        case "ehr":
+            return read_order(received)
+        case "specialist":
+            return read_answer(received)
+        case _:
+            return nothing("a scanning station orders nothing")
+
+
+def _trigger(message: Message) -> str:
+    """MSH-9.2, else EVN-1; raises MessageFault 101 without both."""
+    trigger = message.header.trigger or message.value("EVN-1")
+    if not trigger:
+        raise MessageFault("101", "MSH-9.2", "the event is missing")
+    return trigger
+
+
+def _warned(message: Message, reading: Reading) -> Reading:
+    """The reading with a warning when EVN-1 names another event: many senders' do, and MSH-9.2 is right."""
+    event = message.first("EVN")
+    if event is None or event.text(1) in ("", message.header.trigger or event.text(1)):
+        return reading
+    return replace(reading, note=joined(reading.note, "EVN-1 contradicts MSH-9.2"))

@@ -1,0 +1,43 @@
+"""What one message says, as a value: the answer of every reader on this floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from referral_engine.loop.events import Event
+from referral_engine.loop.matching import About, Evidence
+from referral_engine.loop.referral import PatientId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one message says.
+
+    about: None when it says nothing of the loop; the message is kept and answered all the same.
+    events: ready to apply in this order once the referral is known: message is the journal sequence, at is when it
+    came, by is the party's name. Empty when nothing follows from it.
+    retired: the numbers that a merge took out of use; evidence and event name them too, behind the survivor's.
+    note: why nothing follows, or warnings; for a person, without any of the message's values.
+    """
+
+    about: About | None = None
+    evidence: Evidence | None = None
+    events: tuple[Event, ...] = ()
+    is_new_order: bool = False  # ORC-1 asks for a new order, and the feed calls it a referral
+    retired: tuple[PatientId, ...] = ()  # MRG-1
+    note: str = ""
+
+    @property
+    def event(self) -> Event | None:
+        """The event that says most, the last one; None when there is none."""
+        return self.events[-1] if self.events else None
+
+
+def nothing(*notes: str) -> Reading:
+    """A message that says nothing of the loop, and why."""
+    return Reading(note=joined(*notes))
+
+
+def joined(*notes: str) -> str:
+    """Notes as one line; empty ones are left out."""
+    return "; ".join(note for note in notes if note)

@@ -1,0 +1,157 @@
+"""One message with all that is known of how it came; its times and numbers read as every reader here needs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Final, TypedDict
+
+from referral_engine.base.ident import is_npi
+from referral_engine.channels.feed import Feed
+from referral_engine.channels.parties import Party
+from referral_engine.hl7.encoding import unescape
+from referral_engine.hl7.message import Message
+from referral_engine.hl7.segment import NULL, Segment
+from referral_engine.hl7.types import read_instant
+from referral_engine.loop.referral import Identifier, Provider
+
+REPETITIONS_MAX: Final = 20  # of one patient's numbers, telephones or clinicians that are looked at; five is rare
+PARTS_MAX: Final = 30  # components that are told apart; no type has more
+NPI_LENGTH: Final = 10
+NPIS_REMEMBERED_MAX: Final = 4096  # stops made-up numbers from filling memory
+NO_NUMBER: Final = Identifier()
+
+
+class Stamp(TypedDict):
+    """What every event of one message has in common."""
+
+    at: datetime
+    message: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A message, who sent it, when it came (UTC), and its number in the journal."""
+
+    message: Message
+    party: Party
+    at: datetime
+    sequence: int
+
+    @property
+    def feed(self) -> Feed:
+        """The sender's dialect."""
+        return self.party.feed
+
+    @property
+    def stamp(self) -> Stamp:
+        """The common part of its events."""
+        return Stamp(at=self.at, message=self.sequence, by=self.party.name)
+
+    def time(self, text: str) -> datetime | None:
+        """The instant a text names to the hour or better, UTC; None when it names none.
+
+        A time without an offset is wall clock in the feed's zone. MSH-7's offset is not used: it is that of the day of
+        sending, and an appointment may lie behind the next clock change.
+        """
+        instant = read_instant(text, self.feed.zone) if len(text) >= 10 else None
+        return None if instant is None or instant.precision == "day" else instant.at
+
+    def day(self, text: str) -> datetime | None:
+        """The instant a text names to the day or better, UTC: the day's beginning when that is all it says."""
+        instant = read_instant(text, self.feed.zone) if len(text) >= 8 else None
+        return None if instant is None or instant.precision in ("year", "month") else instant.at
+
+
+def text_of(segment: Segment | None, field: int, component: int = 1) -> str:
+    """`Segment.text` of a segment that may be absent; quick where there is nothing to take apart."""
+    if segment is None:
+        return ""
+    text = segment.field(field)
+    if not text:
+        return ""
+    if text.isalnum():  # no delimiter is a letter or a digit
+        return text if component == 1 else ""
+    return segment.text(field, component)
+
+
+def parts_of(segment: Segment, repetition: str) -> list[str]:
+    """The components of one repetition as received, each unescaped; the HL7 null reads as ""."""
+    delimiters = segment.delimiters
+    parts = repetition.split(delimiters.component, PARTS_MAX)
+    if delimiters.escape in repetition:
+        parts = [unescape(part, delimiters) for part in parts]
+    return ["" if part == NULL else part for part in parts] if NULL in parts else parts
+
+
+def repetitions_of(segment: Segment, field: int) -> list[str]:
+    """The repetitions of a field as received, the first REPETITIONS_MAX of them, empty ones left out."""
+    text = segment.field(field)
+    if not text:
+        return []
+    separator = segment.delimiters.repetition
+    if separator not in text:
+        return [text]
+    return [one for one in text.split(separator, REPETITIONS_MAX)[:REPETITIONS_MAX] if one]
+
+
+def number_in(segment: Segment | None, field: int) -> Identifier:
+    """An EI, such as ORC-2: EI.1 exactly as sent, with its authority EI.2, else EI.3; empty when absent."""
+    repetitions = () if segment is None else repetitions_of(segment, field)
+    if segment is None or not repetitions:
+        return NO_NUMBER
+    value, namespace, universal, *_ = *parts_of(segment, repetitions[0]), "", ""
+    if not value:
+        return NO_NUMBER
+    return Identifier(value=value, authority=namespace or universal)
+
+
+def first_number(*places: tuple[Segment | None, int]) -> Identifier:
+    """The first of several fields that holds a number; empty when none does."""
+    for segment, field in places:
+        number = number_in(segment, field)
+        if number.value:
+            return number
+    return NO_NUMBER
+
+
+def first_npi(*places: tuple[Segment | None, int]) -> str:
+    """The first valid NPI among several fields' repetitions, in XCN.1, CE.1 or NDL.1.1; "" when there is none."""
+    for segment, field in places:
+        if segment is None:
+            continue
+        for repetition in repetitions_of(segment, field):
+            number = _number_of(segment, repetition)
+            if is_valid_npi(number):
+                return number
+    return ""
+
+
+def provider_in(segment: Segment, field: int) -> Provider:
+    """The clinician of an XCN: the repetition with a valid NPI, else the first."""
+    repetitions = repetitions_of(segment, field)
+    if not repetitions:
+        return Provider()
+    chosen = repetitions[0]
+    if len(repetitions) > 1:
+        chosen = next((one for one in repetitions if is_valid_npi(_number_of(segment, one))), chosen)
+    number, family, given, *_ = *parts_of(segment, chosen), "", ""
+    return Provider(number=number, family=family.split(segment.delimiters.subcomponent, 1)[0], given=given)
+
+
+def is_valid_npi(text: str) -> bool:
+    """`is_npi`, remembered: a site's clinicians are few and each is named in many messages."""
+    return len(text) == NPI_LENGTH and _is_npi(text)
+
+
+@lru_cache(maxsize=NPIS_REMEMBERED_MAX)
+def _is_npi(text: str) -> bool:
+    return is_npi(text)
+
+
+def _number_of(segment: Segment, repetition: str) -> str:
+    """What identifies a person in one repetition: component 1, subcomponent 1."""
+    delimiters = segment.delimiters
+    return repetition.split(delimiters.component, 1)[0].split(delimiters.subcomponent, 1)[0]

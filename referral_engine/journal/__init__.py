@@ -1,0 +1,1 @@
+"""The only SQL: units of work over one encrypted SQLite file."""

@@ -1,0 +1,97 @@
+"""Deadlines: set, cancelled, found when due, and fired exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from referral_engine.journal.database import Connection, Row
+from referral_engine.journal.rows import DeadlineRow
+
+# A new clock runs from now on.
+_START = """
+INSERT INTO deadlines (referral, kind, generation, due_at, state, event) VALUES (?, ?, ?, ?, 'pending', 0)
+ON CONFLICT DO NOTHING
+"""
+# A clock that is known runs from now on, too; a cancelled one runs again, a fired one stays fired.
+_SET = """
+INSERT INTO deadlines (referral, kind, generation, due_at, state, event) VALUES (?, ?, ?, ?, 'pending', 0)
+ON CONFLICT (referral, kind, generation) DO UPDATE SET due_at = excluded.due_at, state = 'pending'
+WHERE state <> 'fired'
+"""
+# A clock is not needed any more.
+_CANCEL = """
+UPDATE deadlines SET state = 'cancelled' WHERE referral = ? AND kind = ? AND generation = ? AND state = 'pending'
+"""
+# The clocks that have run out, in the order in which they did.
+_DUE = """
+SELECT referral, kind, generation, due_at FROM deadlines WHERE state = 'pending' AND due_at <= ?
+ORDER BY due_at, referral, kind, generation LIMIT ? + 0
+"""
+# A clock fires, if it still runs and was not moved since it was seen.
+_FIRE = """
+UPDATE deadlines SET state = 'fired', event = ?
+WHERE referral = ? AND kind = ? AND generation = ? AND state = 'pending' AND due_at = ?
+"""
+# The next clock.
+_NEXT = "SELECT min(due_at) FROM deadlines WHERE state = 'pending'"
+# Every clock one referral ever had.
+_OF_REFERRAL = """
+SELECT referral, kind, generation, due_at, state FROM deadlines WHERE referral = ? ORDER BY due_at, kind, generation
+"""
+
+
+class Deadlines:
+    """The clocks of all referrals; those this batch starts are gathered and written at its end."""
+
+    __slots__ = ("_cursor", "_new")
+
+    def __init__(self, connection: Connection) -> None:
+        self._cursor = connection.cursor()
+        self._new: list[Row] = []
+
+    def change(self, referral: str, added: Sequence[DeadlineRow], removed: Sequence[tuple[str, int]]) -> None:
+        """Write the difference between the clocks that ran and those that should."""
+        if removed:
+            self.flush()
+            self._cursor.executemany(_CANCEL, [(referral, str(kind), generation) for kind, generation in removed])
+        self._new += [(referral, str(row.kind), row.generation, row.due_at) for row in added]
+
+    def due(self, now: int, limit: int) -> list[DeadlineRow]:
+        """At most `limit` clocks that have run out, oldest first."""
+        self.flush()
+        return [
+            DeadlineRow(referral=row[0], kind=row[1], generation=row[2], due_at=row[3])
+            for row in self._cursor.execute(_DUE, (now, limit)).fetchall()
+        ]
+
+    def fire(self, row: DeadlineRow, sequence: int) -> bool:
+        """Mark one as fired by event `sequence`; False when it did not run any more, or not to that instant."""
+        self.flush()
+        fired = self._cursor.execute(_FIRE, (sequence, row.referral, str(row.kind), row.generation, row.due_at))
+        return fired.rowcount == 1
+
+    def of_referral(self, referral: str) -> tuple[DeadlineRow, ...]:
+        """Every clock one referral ever had, by due time."""
+        self.flush()
+        return tuple(map(_deadline, self._cursor.execute(_OF_REFERRAL, (referral,)).fetchall()))
+
+    def next_due(self) -> int | None:
+        """When the next clock runs out."""
+        self.flush()
+        row = self._cursor.execute(_NEXT).fetchone()
+        return row[0] if row is not None else None
+
+    def flush(self) -> None:
+        """Write what was gathered into the open transaction."""
+        if self._new:
+            if self._cursor.executemany(_START, self._new).rowcount != len(self._new):
+                self._cursor.executemany(_SET, self._new)
+            self._new.clear()
+
+    def forget(self) -> None:
+        """Drop what was gathered: the batch was rolled back."""
+        self._new.clear()
+
+
+def _deadline(row: Row) -> DeadlineRow:
+    return DeadlineRow(referral=row[0], kind=row[1], generation=row[2], due_at=row[3], state=row[4])

@@ -1,0 +1,168 @@
+"""The values that go into the journal and come out of it; instants are integer UTC microseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Disposition(StrEnum):
+    """What a received message became; exactly one of these, always."""
+
+    APPLIED = "applied"
+    NO_OP = "no-op"
+    QUARANTINED = "quarantined"
+    NEEDS_HUMAN = "needs-human"
+    PENDING = "pending"
+
+
+class EffectState(StrEnum):
+    """Where one owed sending is."""
+
+    QUEUED = "queued"
+    IN_FLIGHT = "in-flight"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # not delivered, will not be tried again by itself
+    UNKNOWN = "unknown"  # may or may not have arrived; a person decides unless the transport can repeat safely
+    PARKED = "parked"  # a person stopped it
+    CANCELLED = "cancelled"  # a recorded event made it pointless
+
+
+class TaskState(StrEnum):
+    """Where one task is."""
+
+    OPEN = "open"
+    CLAIMED = "claimed"
+    DONE = "done"
+
+
+class BindingKind(StrEnum):
+    """Whose number points at a referral."""
+
+    REFERRAL = "referral"  # our own id
+    PLACER = "placer"
+    FILLER = "filler"
+    APPOINTMENT = "appointment"
+    DOCUMENT = "document"
+    PATIENT = "patient"  # medical record number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageKey:
+    """What makes two arrivals the same message (with the bytes' hash)."""
+
+    partner: str
+    sending_application: str  # MSH-3
+    sending_facility: str  # MSH-4
+    control_id: bytes  # MSH-10 as received
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The first arrival of a message that came again."""
+
+    sequence: int
+    answer: bytes  # the ACK it got, unframed; b"" if none was due
+    same_bytes: bool  # False: the control id was used again with other bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRow:
+    """One received message, its verdict and its answer."""
+
+    sequence: int
+    key: MessageKey
+    received_at: int
+    peer: str  # address, as the socket says
+    type: str  # "ORM^O01"; "" when unreadable
+    raw: bytes
+    disposition: Disposition
+    level: int  # matching level 0 to 6; -1 when no matching was due
+    reason: str  # why, without a patient's value
+    referral: str  # "" when none
+    answer_code: str  # "AA"
+    answer: bytes  # the ACK, unframed
+    config: str  # configuration version that decided
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """One event of one referral's timeline."""
+
+    sequence: int
+    at: int
+    referral: str
+    kind: str  # the event's class name
+    summary: str  # for the timeline
+    reason: str  # why it was matched or what decided
+    message: int  # the message that caused it; 0 for clocks and people
+    by: str
+    body: bytes  # the event as JSON
+    config: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineRow:
+    """One running, fired or cancelled clock."""
+
+    referral: str
+    kind: str
+    generation: int
+    due_at: int
+    state: str = "pending"  # pending, fired, cancelled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectRow:
+    """One owed sending, with the exact bytes that go on the wire."""
+
+    id: int  # 0 until stored
+    referral: str
+    cause: int  # event sequence
+    ordinal: int  # within the cause
+    lane: str  # one courier, one lane: a channel's name, "ehr", "patient", "team", "payer", "billing"
+    transport: str  # "mllp", "spool"
+    recipient: str
+    purpose: str
+    about: str = ""  # a status word, an appointment's change, a task's kind
+    wire_id: str  # MSH-10 or the file's name; the same on every retry
+    body: bytes
+    state: EffectState = EffectState.QUEUED
+    attempts: int = 0
+    next_at: int = 0
+    token: int = 0  # the lease's fencing token
+    created_at: int = 0
+    settled_at: int = 0
+    reason: str = ""  # of the newest outcome
+    reply: bytes = b""  # the ACK that settled it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """One thing a person must do."""
+
+    id: int  # 0 until stored
+    queue: str
+    kind: str
+    referral: str  # "" for a message that belongs to none
+    message: int
+    opened_at: int
+    due_at: int  # 0 when none
+    state: TaskState
+    reason: str
+    urgent: bool = False
+    claimed_by: str = ""
+    closed_at: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One line of the audit chain, written in the transaction it speaks of."""
+
+    at: int
+    actor: str  # "feed:ehr", "clock", "courier:cardiology", "user:jane"
+    action: str
+    object: str  # "message 42", "referral K7QD-001A"
+    outcome: str = ""

@@ -1,0 +1,104 @@
+"""The work queue: tasks opened once, claimed, done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from referral_engine.journal.database import Connection, Row
+from referral_engine.journal.rows import TaskRow, TaskState
+
+TASK_COLUMNS: Final = (
+    "id, queue, kind, referral, message, opened_at, due_at, state, reason, urgent, claimed_by, closed_at, note"
+)
+# A new task.
+_OPEN = """
+INSERT INTO tasks (
+    queue, kind, referral, message, opened_at, due_at, state, reason, urgent, claimed_by, closed_at, note)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+"""
+# The same task again: the newest reason counts, and urgent stays urgent.
+_REFRESH = """
+UPDATE tasks SET reason = ?, urgent = max(urgent, ?), message = max(message, ?)
+WHERE referral = ? AND kind = ? AND state <> 'done' AND referral <> ''
+"""
+# What happened made a task pointless.
+_CLOSE = """
+UPDATE tasks SET state = 'done', closed_at = ?, note = ?
+WHERE referral = ? AND kind = ? AND state <> 'done' AND referral <> ''
+"""
+# A person takes a task that is free, or theirs already.
+_CLAIM = """
+UPDATE tasks SET state = 'claimed', claimed_by = ?
+WHERE id = ? AND (state = 'open' OR (state = 'claimed' AND claimed_by = ?))
+"""
+# A person did a task.
+_FINISH = """
+UPDATE tasks SET state = 'done', closed_at = ?, note = ?, claimed_by = ? WHERE id = ? AND state <> 'done'
+"""
+# One, whole.
+ONE_TASK = f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?"  # noqa: S608  # our own columns
+
+
+class Tasks:
+    """What people must do."""
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._cursor = connection.cursor()
+
+    def open(self, row: TaskRow) -> int:
+        """Open a task; its number, or 0 when that referral has one of the kind, which then says the newest reason."""
+        kind = str(row.kind)
+        if row.referral:
+            newest = (row.reason, row.urgent, row.message, row.referral, kind)
+            if self._cursor.execute(_REFRESH, newest).rowcount:
+                return 0
+        columns = (
+            row.queue, kind, row.referral, row.message, row.opened_at, row.due_at, row.state.value, row.reason,
+            row.urgent, row.claimed_by, row.closed_at, row.note,
+        )  # fmt: skip
+        opened = self._cursor.execute(_OPEN, columns).fetchone()
+        assert opened is not None, "RETURNING returns"
+        number: int = opened[0]
+        return number
+
+    def close(self, referral: str, kinds: Iterable[str], at: int, note: str) -> int:
+        """Close the open tasks of these kinds; how many there were."""
+        wanted = [(at, note, referral, str(kind)) for kind in kinds]
+        return max(self._cursor.executemany(_CLOSE, wanted).rowcount, 0) if wanted else 0
+
+    def claim(self, number: int, by: str) -> TaskRow | None:
+        """Let a person take a task; None when it is done, another's, or unknown."""
+        taken = self._cursor.execute(_CLAIM, (by, number, by)).rowcount
+        return self.task(number) if taken else None
+
+    def finish(self, number: int, by: str, note: str, at: int) -> TaskRow | None:
+        """Close a task with what the person learned; None when it is done already, or unknown."""
+        done = self._cursor.execute(_FINISH, (at, note, by, number)).rowcount
+        return self.task(number) if done else None
+
+    def task(self, number: int) -> TaskRow | None:
+        """One task."""
+        row = self._cursor.execute(ONE_TASK, (number,)).fetchone()
+        return task_of(row) if row is not None else None
+
+
+def task_of(row: Row) -> TaskRow:
+    """The task in a row of TASK_COLUMNS."""
+    return TaskRow(
+        id=row[0],
+        queue=row[1],
+        kind=row[2],
+        referral=row[3],
+        message=row[4],
+        opened_at=row[5],
+        due_at=row[6],
+        state=TaskState(row[7]),
+        reason=row[8],
+        urgent=bool(row[9]),
+        claimed_by=row[10],
+        closed_at=row[11],
+        note=row[12],
+    )

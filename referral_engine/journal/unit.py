@@ -1,0 +1,230 @@
+"""One unit of work: everything the door may ask and write inside one transaction, delegated to one module a noun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from referral_engine.base.ident import Phi
+from referral_engine.journal.audit import Audit, first_bad_line
+from referral_engine.journal.bindings import Bindings
+from referral_engine.journal.database import Connection
+from referral_engine.journal.deadlines import Deadlines
+from referral_engine.journal.instance import Instance
+from referral_engine.journal.messages import Messages
+from referral_engine.journal.outbox import Outbox
+from referral_engine.journal.referrals import Referrals
+from referral_engine.journal.rows import (
+    AuditRow,
+    BindingKind,
+    DeadlineRow,
+    Disposition,
+    Earlier,
+    EffectRow,
+    EffectState,
+    EventRow,
+    MessageKey,
+    MessageRow,
+    TaskRow,
+)
+from referral_engine.journal.tasks import Tasks
+from referral_engine.loop.referral import Identifier, PatientId, Referral
+
+
+class Unit:
+    """The open batch; use it only inside `with journal.batch(now) as unit`."""
+
+    __slots__ = (
+        "_audit", "_bindings", "_connection", "_deadlines", "_instance", "_messages", "_outbox", "_referrals", "_tasks",
+        "now",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, instance: Instance) -> None:
+        self._connection = connection
+        self._instance = instance
+        self._messages = Messages(connection, instance)
+        self._referrals = Referrals(connection)
+        self._bindings = Bindings(connection, instance)
+        self._deadlines = Deadlines(connection)
+        self._outbox = Outbox(connection, instance)
+        self._tasks = Tasks(connection)
+        self._audit = Audit(connection, instance)
+        self.now = 0
+
+    # -- messages and events ------------------------------------------------------------------------------------------
+
+    def next_sequence(self) -> int:
+        """The next number of the one order that messages and events share."""
+        self._instance.sequence += 1
+        return self._instance.sequence
+
+    def earlier(self, key: MessageKey) -> Earlier | None:
+        """The first arrival of the same bytes, else the newest of the same control id, else None."""
+        return self._messages.earlier(key)
+
+    def add_message(self, row: MessageRow) -> None:
+        """Store one message with this batch."""
+        self._messages.add(row)
+
+    def message(self, sequence: int) -> MessageRow | None:
+        """One message, of this batch or an earlier one."""
+        return self._messages.message(sequence)
+
+    def change_disposition(
+        self, sequence: int, disposition: Disposition, level: int, reason: str, referral: str
+    ) -> None:
+        """Say anew what became of a message."""
+        self._messages.change(sequence, disposition, level, reason, referral)
+
+    def add_event(self, row: EventRow) -> None:
+        """Store one event with this batch."""
+        self._messages.add_event(row)
+
+    # -- referrals and their numbers ----------------------------------------------------------------------------------
+
+    def referral(self, identity: str) -> Referral | None:
+        """One referral as this batch left it."""
+        return self._referrals.referral(identity)
+
+    def save_referral(self, referral: Referral, at: int, *, new: bool) -> None:
+        """Store a referral; a changed one must be the successor of what `referral` returned."""
+        self._referrals.save(referral, at, new=new)
+
+    def bind(self, kind: BindingKind, identifier: Identifier | PatientId, referral_id: str) -> None:
+        """Let a number point at a referral; again is once, and an empty one points nowhere."""
+        self._bindings.bind(kind, identifier, referral_id)
+
+    def bound(self, kind: BindingKind, value: str | Phi[str], authority: str = "") -> tuple[str, ...]:
+        """The referrals a number points at, newest binding first; an authority not said fits any."""
+        return self._bindings.bound(kind, value, authority)
+
+    def patients(self, value: str | Phi[str], authority: str = "") -> tuple[str, ...]:
+        """The referrals of one medical record number, newest first."""
+        return self._bindings.bound(BindingKind.PATIENT, value, authority)
+
+    # -- evidence that came before its order --------------------------------------------------------------------------
+
+    def park(self, message_sequence: int, keys: Sequence[tuple[BindingKind, Identifier | PatientId]]) -> None:
+        """Let a message wait for any of these numbers."""
+        self._bindings.park(message_sequence, keys)
+
+    def parked(self, kind: BindingKind, value: str | Phi[str], authority: str = "") -> tuple[int, ...]:
+        """The messages that wait for a number, oldest first."""
+        return self._bindings.parked(kind, value, authority)
+
+    def unpark(self, message_sequence: int) -> None:
+        """Let a message wait no longer."""
+        self._bindings.unpark(message_sequence)
+
+    # -- deadlines ----------------------------------------------------------------------------------------------------
+
+    def change_deadlines(
+        self, referral_id: str, added: Sequence[DeadlineRow], removed: Sequence[tuple[str, int]]
+    ) -> None:
+        """Start these clocks and cancel those, named by (kind, generation); a fired one stays fired."""
+        self._deadlines.change(referral_id, added, removed)
+
+    def deadlines(self, referral_id: str) -> tuple[DeadlineRow, ...]:
+        """Every clock one referral ever had, by due time."""
+        return self._deadlines.of_referral(referral_id)
+
+    def due(self, now: int, limit: int) -> list[DeadlineRow]:
+        """At most `limit` clocks that have run out, oldest first."""
+        return self._deadlines.due(now, limit)
+
+    def fire(self, row: DeadlineRow, sequence: int) -> bool:
+        """Mark one as fired by event `sequence`; False when it did not run any more, or not to that instant."""
+        return self._deadlines.fire(row, sequence)
+
+    # -- outbox -------------------------------------------------------------------------------------------------------
+
+    def owe(self, row: EffectRow) -> int:
+        """Store one owed sending with this batch; its number."""
+        return self._outbox.owe(row)
+
+    def withdraw(self, referral: str, purposes: frozenset[str], at: int, reason: str) -> int:
+        """Cancel what has not left yet of these purposes; how many there were."""
+        return self._outbox.withdraw(referral, purposes, at, reason)
+
+    def claim(self, lane: str, now: int, lease_seconds: float, limit: int) -> tuple[EffectRow, ...]:
+        """Lease at most `limit` sendings of a lane; each has a token that settles it, once."""
+        return self._outbox.claim(lane, now, lease_seconds, limit)
+
+    def settle(
+        self,
+        effect: int,
+        token: int,
+        state: EffectState,
+        now: int,
+        next_at: int = 0,
+        reason: str = "",
+        reply: bytes = b"",
+    ) -> EffectRow | None:
+        """Record what became of a leased sending; None when the lease was not the newest, or is settled."""
+        return self._outbox.settle(effect, token, state, now, next_at, reason, reply)
+
+    def effect(self, number: int) -> EffectRow | None:
+        """One owed sending."""
+        return self._outbox.effect(number)
+
+    def decide_effect(self, number: int, decision: str, now: int) -> EffectRow | None:
+        """Retry, park or cancel by a person's word; None when it is not in a state that allows it."""
+        return self._outbox.decide(number, decision, now)
+
+    # -- tasks --------------------------------------------------------------------------------------------------------
+
+    def open_task(self, row: TaskRow) -> int:
+        """Open a task; its number, or 0 when that referral has one of the kind, which then says the newest reason."""
+        return self._tasks.open(row)
+
+    def close_tasks(self, referral: str, kinds: Iterable[str], at: int, note: str) -> int:
+        """Close the open tasks of these kinds; how many there were."""
+        return self._tasks.close(referral, kinds, at, note)
+
+    def claim_task(self, number: int, by: str) -> TaskRow | None:
+        """Let a person take a task; None when it is done, another's, or unknown."""
+        return self._tasks.claim(number, by)
+
+    def finish_task(self, number: int, by: str, note: str, at: int) -> TaskRow | None:
+        """Close a task with what the person learned; None when it is done already, or unknown."""
+        return self._tasks.finish(number, by, note, at)
+
+    def task(self, number: int) -> TaskRow | None:
+        """One task."""
+        return self._tasks.task(number)
+
+    # -- audit and clock ----------------------------------------------------------------------------------------------
+
+    def audit(self, row: AuditRow) -> None:
+        """Append one line to the audit."""
+        self._audit.add(row)
+
+    def verify_audit(self) -> int | None:
+        """The first line that is altered, missing or out of order; None when the chain is whole."""
+        self.flush()
+        self._instance.store(self.now)
+        return first_bad_line(self._connection)
+
+    def next_due(self, now: int) -> int | None:
+        """When something is due next, `now` at the earliest; None when nothing is."""
+        instants = [at for at in (self._deadlines.next_due(), self._outbox.next_due()) if at is not None]
+        return max(now, min(instants)) if instants else None
+
+    # -- for the journal ----------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what was gathered into the open transaction."""
+        self._messages.flush()
+        self._referrals.flush()
+        self._bindings.flush()
+        self._deadlines.flush()
+        self._outbox.flush()
+        self._audit.flush()
+
+    def forget(self) -> None:
+        """Drop what memory holds: the batch was rolled back."""
+        self._messages.forget()
+        self._referrals.forget()
+        self._bindings.forget()
+        self._deadlines.forget()
+        self._outbox.forget()
+        self._audit.forget()

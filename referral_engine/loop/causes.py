@@ -1,0 +1,275 @@
+"""What an event means for the tracks: an event and a referral in, the causes that may move it out, in order."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Final, assert_never
+
+from referral_engine.loop.calendar import local_date
+from referral_engine.loop.effects import ORDERS, TO_PATIENT, Purpose, Recipient
+from referral_engine.loop.events import (
+    Answer,
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentVoided,
+    AuthorizationRecorded,
+    CancelConfirmed,
+    CancelRequested,
+    DeadlinePassed,
+    DeliverySettled,
+    Event,
+    HoldReleased,
+    OrderChanged,
+    Outcome,
+    PatientAnswered,
+    PatientAttended,
+    PatientMissed,
+    PatientsMerged,
+    PatientUpdated,
+    ReferralAccepted,
+    ReferralDeclined,
+    ReferralEnded,
+    ReferralOrdered,
+    ReportReceived,
+    TaskClosed,
+)
+from referral_engine.loop.policy import HoldRule, Kind, Policy
+from referral_engine.loop.referral import Finality, Identifier, Referral
+from referral_engine.loop.states import Appointment, Authorization, Closure, Dispatch, Outreach
+from referral_engine.loop.tracks import Cause
+
+NOTES: Final = {
+    Finality.PRELIMINARY: Cause.NOTE_PRELIMINARY,
+    Finality.FINAL: Cause.NOTE_FINAL,
+    Finality.CORRECTED: Cause.NOTE_CORRECTED,
+    Finality.RETRACTED: Cause.NOTE_RETRACTED,
+}
+_NOT_YET_RECEIVED: Final = frozenset({Dispatch.QUEUED, Dispatch.SENT, Dispatch.UNDELIVERABLE})
+_NOT_YET_ACCEPTED: Final = _NOT_YET_RECEIVED | {Dispatch.RECEIVED}
+_UNAUTHORIZED: Final = frozenset(
+    {Authorization.REQUIRED, Authorization.PENDING, Authorization.DENIED, Authorization.EXPIRED}
+)
+_SLOT_STANDS: Final = frozenset({Appointment.BOOKED, Appointment.PASSED, Appointment.KEPT, Appointment.NO_SHOW})
+APPOINTMENT_APART_MAX: Final = timedelta(days=3_660)  # from today; a date beyond ten years overflows every clock
+
+Causes = tuple[Cause, ...]
+
+
+def causes(referral: Referral, event: Event, policy: Policy) -> Causes:
+    """The causes in `event` for this referral; none when it changes facts only.  No I/O, no exceptions."""
+    match event:
+        case ReferralOrdered():
+            return _ordered(referral, event)
+        case OrderChanged():
+            return _changed(referral, event, policy)
+        case CancelRequested():
+            return (Cause.CANCELLED_UNSENT if _never_left(referral) else Cause.CANCEL_ASKED,)
+        case CancelConfirmed():
+            return (Cause.CANCEL_CONFIRMED,)
+        case ReferralAccepted():
+            return (Cause.ACCEPTED,)
+        case ReferralDeclined():
+            return (Cause.DECLINED,)
+        case AppointmentBooked():
+            return _booked(referral, event, policy)
+        case AppointmentCancelled():
+            return () if _is_another(referral, event.appointment) else (Cause.UNBOOKED,)
+        case AppointmentVoided():
+            return () if _is_another(referral, event.appointment) else (Cause.VOIDED,)
+        case PatientMissed():
+            return () if _is_another(referral, event.appointment) else (Cause.MISSED,)
+        case PatientAttended():
+            return () if _is_another(referral, event.appointment) else (Cause.ATTENDED,)
+        case ReportReceived():
+            return _reported(referral, event)
+        case DeliverySettled():
+            return _settled(referral, event, policy)
+        case DeadlinePassed():
+            return _passed(referral, event, policy)
+        case AuthorizationRecorded():
+            return _authorized(referral, event.expires_on, policy) if event.approved else (Cause.AUTHORIZATION_DENIED,)
+        case HoldReleased():
+            denied = referral.authorization is Authorization.DENIED  # only a new authorization answers that
+            return (Cause.AUTHORIZATION_WAIVED, *(() if denied else _release(referral)))
+        case PatientAnswered():
+            return _answered(referral, event)
+        case ReferralEnded():
+            return (Cause.ENDED,)
+        case PatientUpdated() | PatientsMerged() | TaskClosed():
+            return ()
+        case _:
+            assert_never(event)
+
+
+def nothing_new(referral: Referral, event: Event) -> bool:
+    """Whether the referral already knows all that `event` says: a booking sent again, a document sent again."""
+    match event:
+        case AppointmentBooked():
+            slot = referral.slot
+            return (
+                slot is not None
+                and referral.appointment in _SLOT_STANDS
+                and slot.starts_at == starts(event)
+                and slot.appointment.value == (event.appointment.value or slot.appointment.value)
+            )
+        case ReportReceived():
+            return any(
+                known.finality is event.finality and known.document == event.document and known.message == event.message
+                for known in referral.documents
+            )
+        case _:
+            return False
+
+
+def _ordered(referral: Referral, event: ReferralOrdered) -> Causes:
+    if event.duplicate_of:
+        return (Cause.ENDED,)
+    match event.hold.rule:
+        case HoldRule.SEND:
+            brings_one = bool(event.order.authorization_number)
+            return (Cause.AUTHORIZATION_APPROVED, *_release(referral)) if brings_one else _release(referral)
+        case HoldRule.HOLD:
+            return (Cause.AUTHORIZATION_REQUIRED,)
+        case HoldRule.SUBMIT:
+            return (Cause.AUTHORIZATION_REQUESTED,)
+        case _:
+            assert_never(event.hold.rule)
+
+
+def _changed(referral: Referral, event: OrderChanged, policy: Policy) -> Causes:
+    number = event.order.authorization_number
+    wanted = referral.dispatch is Dispatch.HELD or referral.authorization in _UNAUTHORIZED
+    if wanted and number and number != referral.order.authorization_number:
+        return _authorized(referral, event.order.authorization_expires_on, policy)
+    return ()
+
+
+def _release(referral: Referral) -> Causes:
+    """The packet may leave; never from a referral that is over, or that somebody wants stopped."""
+    return (Cause.RELEASED,) if referral.closure is Closure.OPEN else ()
+
+
+def _never_left(referral: Referral) -> bool:
+    """Whether no packet can be at the specialist: one that waits for its fallback may have arrived the first way."""
+    return referral.dispatch is Dispatch.HELD or (
+        referral.dispatch is Dispatch.QUEUED and referral.moments.sent_at is None and not referral.fallback_used
+    )
+
+
+def _authorized(referral: Referral, expires_on: date | None, policy: Policy) -> Causes:
+    """An authorization came: the packet may leave, and the booked date is compared with its end."""
+    found = (Cause.AUTHORIZATION_APPROVED, *_release(referral))
+    slot = referral.slot if referral.appointment is Appointment.BOOKED else None
+    if slot is not None and _outlives(slot.starts_at, expires_on, policy):
+        return (*found, Cause.AUTHORIZATION_EXPIRED)
+    return found
+
+
+def _outlives(starts_at: datetime, expires_on: date | None, policy: Policy) -> bool:
+    """Whether a visit is later than the last day of its authorization, as the clinic counts days."""
+    return expires_on is not None and local_date(policy.calendar, starts_at) > expires_on
+
+
+def starts(event: AppointmentBooked) -> datetime:
+    """When the appointment is; "31 December 9999" means a date nobody knows, and is brought within reckoning."""
+    if abs(event.starts_at - event.at) <= APPOINTMENT_APART_MAX:
+        return event.starts_at
+    return event.at + (APPOINTMENT_APART_MAX if event.starts_at > event.at else -APPOINTMENT_APART_MAX)
+
+
+def _booked(referral: Referral, event: AppointmentBooked, policy: Policy) -> Causes:
+    if nothing_new(referral, event):
+        return ()
+    found: list[Cause] = [Cause.BOOKED]
+    if referral.dispatch in _NOT_YET_ACCEPTED:
+        found.append(Cause.ACCEPTED)  # an office that books has accepted
+    approved = referral.authorization is Authorization.APPROVED
+    if approved and _outlives(starts(event), referral.order.authorization_expires_on, policy):
+        found.append(Cause.AUTHORIZATION_EXPIRED)
+    return tuple(found)
+
+
+def _reported(referral: Referral, event: ReportReceived) -> Causes:
+    if nothing_new(referral, event):
+        return ()
+    accepts = referral.dispatch in _NOT_YET_ACCEPTED and event.finality is not Finality.RETRACTED
+    return (NOTES[event.finality], Cause.ACCEPTED) if accepts else (NOTES[event.finality],)
+
+
+def _is_another(referral: Referral, appointment: Identifier) -> bool:
+    """Whether an appointment message speaks of an older slot than the one in force."""
+    slot = referral.slot
+    if slot is None or not appointment or not slot.appointment or slot.appointment.value == appointment.value:
+        return False
+    return any(known.appointment.value == appointment.value for known in referral.slots)
+
+
+_SETTLED: Final = {
+    Outcome.DELIVERED: Cause.PACKET_RECEIVED,
+    Outcome.HANDED_OVER: Cause.PACKET_SENT,
+    Outcome.UNKNOWN: Cause.PACKET_SENT,
+}
+
+
+def _settled(referral: Referral, event: DeliverySettled, policy: Policy) -> Causes:
+    if event.to is Recipient.SPECIALIST and event.purpose in ORDERS:
+        if event.outcome is Outcome.FAILED:
+            if referral.fallback_used and event.purpose is Purpose.ORDER:
+                return ()  # the first way failed for good; the second was taken already
+            return (Cause.FALLBACK if _may_fall_back(referral, policy) else Cause.PACKET_FAILED,)
+        return (_SETTLED[event.outcome],) if event.outcome in _SETTLED else ()
+    if event.to is Recipient.EHR and event.purpose is Purpose.CLOSURE:
+        return (Cause.CLOSURE_ACCEPTED,) if event.outcome is Outcome.DELIVERED else ()
+    if event.to is Recipient.PATIENT and event.purpose in TO_PATIENT:
+        return _prompted(event)
+    return ()
+
+
+def _prompted(event: DeliverySettled) -> Causes:
+    if event.outcome is Outcome.FAILED:
+        return (Cause.NO_WAY_TO_REACH,)
+    return (Cause.PROMPT_DELIVERED,) if event.outcome is Outcome.DELIVERED else ()
+
+
+def _may_fall_back(referral: Referral, policy: Policy) -> bool:
+    waits = referral.dispatch in _NOT_YET_RECEIVED and referral.closure is Closure.OPEN
+    return waits and policy.has_fallback and not referral.fallback_used
+
+
+def _passed(referral: Referral, event: DeadlinePassed, policy: Policy) -> Causes:
+    match event.kind:
+        case Kind.DELIVERED:
+            return (Cause.FALLBACK,) if _may_fall_back(referral, policy) else ()
+        case Kind.PATIENT_PROMPT:
+            return (Cause.PROMPT_QUEUED if can_reach(referral) else Cause.NO_WAY_TO_REACH,)
+        case Kind.VISIT_CHECK:
+            return (Cause.VISIT_TIME_PASSED,)
+        case Kind.NOTE_REQUEST:
+            return (Cause.NOTE_REQUESTED,)
+        case _:
+            return ()
+
+
+def can_reach(referral: Referral) -> bool:
+    """Whether the engine itself may write to the patient: consent and a mobile number, or a portal."""
+    patient = referral.patient
+    if patient.deceased or referral.outreach is Outreach.OPTED_OUT:
+        return patient.portal and not patient.deceased
+    return (patient.sms_consent and patient.phone_is_mobile and bool(patient.phone)) or patient.portal
+
+
+def _answered(referral: Referral, event: PatientAnswered) -> Causes:
+    asked = referral.appointment is Appointment.PASSED
+    match event.answer:
+        case Answer.YES:
+            return (Cause.PATIENT_REACHED, Cause.ATTENDED) if asked else (Cause.PATIENT_REACHED,)
+        case Answer.NO:
+            return (Cause.PATIENT_REACHED, Cause.MISSED) if asked else (Cause.PATIENT_REACHED,)
+        case Answer.STOP:
+            return (Cause.OPTED_OUT,)
+        case Answer.START:
+            return (Cause.OPTED_IN,)
+        case Answer.OTHER:
+            return (Cause.PATIENT_REACHED,)
+        case _:
+            assert_never(event.answer)

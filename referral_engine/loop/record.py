@@ -1,0 +1,217 @@
+"""What an event teaches: the facts of a referral after it; tracks are moved elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from referral_engine.loop.causes import nothing_new, starts
+from referral_engine.loop.clocks import times_over
+from referral_engine.loop.effects import Purpose
+from referral_engine.loop.events import (
+    AppointmentBooked,
+    AuthorizationRecorded,
+    DeadlinePassed,
+    Event,
+    OrderChanged,
+    PatientsMerged,
+    PatientUpdated,
+    ReferralEnded,
+    ReferralOrdered,
+    ReportReceived,
+)
+from referral_engine.loop.policy import Kind, Policy
+from referral_engine.loop.referral import Document, Order, Patient, Referral, Slot, revised
+from referral_engine.loop.states import (
+    UNBOOKED,
+    Appointment,
+    Authorization,
+    Closure,
+    Dispatch,
+    Ending,
+    Note,
+    State,
+)
+from referral_engine.loop.tracks import Cause
+
+SLOTS_MAX: Final = 200  # remembered a referral; a scheduling system gone mad must not grow it for ever
+DOCUMENTS_MAX: Final = 200
+ORDERED_BEFORE_MAX: Final = timedelta(days=366)  # an order dated 1900 must not start a thousand clocks
+
+Changes = dict[str, object]  # field name of Referral to its new value
+
+_REPEATING: Final = {
+    Kind.OPEN_30: "open_30",
+    Kind.HOLD_REMIND: "hold_reminders",
+    Kind.CLOSURE_ACCEPTED: "closure_reminders",
+    Kind.CANCEL_CONFIRM: "cancel_reminders",
+}
+
+
+def learned(referral: Referral, event: Event, policy: Policy) -> Changes:
+    """The fields of the referral that `event` changes, tracks apart."""
+    match event:
+        case ReferralOrdered():
+            return _first_known(event)
+        case OrderChanged():
+            return {"order": _newer(referral.order, event.order), "patient": _told(referral.patient, event.patient)}
+        case AppointmentBooked() if not nothing_new(referral, event):
+            return {"slots": _with_slot(referral, event)}
+        case ReportReceived() if not nothing_new(referral, event):
+            return {"documents": _with_document(referral, event)}
+        case PatientUpdated() | PatientsMerged():
+            return {"patient": _told(referral.patient, event.patient)}
+        case AuthorizationRecorded() if event.approved:
+            known = {"authorization_number": event.number, "authorization_expires_on": event.expires_on}
+            return {"order": revised(referral.order, known)}
+        case ReferralEnded():
+            return {"ending": Ending(event.ending)}
+        case DeadlinePassed() if event.kind in _REPEATING:
+            times = times_over(referral, policy, event.kind, event.at)
+            return {"rounds": revised(referral.rounds, {_REPEATING[event.kind]: times})}
+        case _:
+            return {}
+
+
+def _first_known(event: ReferralOrdered) -> Changes:
+    order = revised(event.order, {"ordered_at": _sane(event.order.ordered_at, event.at)})
+    known: Changes = {"patient": event.patient, "order": order, "hold": event.hold, "duplicate_of": event.duplicate_of}
+    return {**known, "ending": Ending.DUPLICATE} if event.duplicate_of else known
+
+
+def _sane(ordered_at: datetime, at: datetime) -> datetime:
+    return min(max(ordered_at, at - ORDERED_BEFORE_MAX), at)
+
+
+def _newer(old: Order, new: Order) -> Order:
+    """The changed order: its numbers and its date stay those of the first, an authorization once known stays."""
+    kept = {
+        "placer": old.placer,
+        "filler": new.filler or old.filler,
+        "ordered_at": old.ordered_at,
+        "specialty": new.specialty or old.specialty,
+        "authorization_number": new.authorization_number or old.authorization_number,
+        "authorization_expires_on": new.authorization_expires_on or old.authorization_expires_on,
+    }
+    return revised(new, kept)
+
+
+def _told(old: Patient, new: Patient) -> Patient:
+    """What is known of the patient after a message that may leave fields out; ids are gathered, never dropped."""
+    kept = {
+        "ids": (*new.ids, *(known for known in old.ids if known not in new.ids)),
+        "family": new.family or old.family,
+        "given": new.given or old.given,
+        "born_on": new.born_on or old.born_on,
+        "sex": new.sex or old.sex,
+        "phone": new.phone or old.phone,
+        "phone_is_mobile": new.phone_is_mobile if new.phone else old.phone_is_mobile,
+        "language": new.language or old.language,
+        "sms_consent": new.sms_consent or old.sms_consent,
+        "portal": new.portal or old.portal,
+        "deceased": new.deceased or old.deceased,
+    }
+    return revised(new, kept)
+
+
+def _with_slot(referral: Referral, event: AppointmentBooked) -> tuple[Slot, ...]:
+    known = referral.slots[-(SLOTS_MAX - 1) :]
+    slot = Slot(
+        number=known[-1].number + 1 if known else 1,
+        starts_at=starts(event),
+        booked_at=event.at,
+        appointment=event.appointment or (known[-1].appointment if known else event.appointment),
+        message=event.message,
+        provisional=event.provisional,
+    )
+    return (*known, slot)
+
+
+def _with_document(referral: Referral, event: ReportReceived) -> tuple[Document, ...]:
+    document = Document(
+        document=event.document,
+        finality=event.finality,
+        at=event.at,
+        message=event.message,
+        provisional=event.provisional,
+    )
+    return (*referral.documents[-(DOCUMENTS_MAX - 1) :], document)
+
+
+# Entering a state begins a moment and a round: the clocks that start there count from it.
+# A repeating clock's own count of firings begins anew with its round.
+_BEGINS: Final[Mapping[tuple[str, State], tuple[str, str, str]]] = {
+    ("dispatch", Dispatch.QUEUED): ("queued_at", "packet", ""),
+    ("appointment", Appointment.CANCELLED): ("unbooked_at", "unbooked", ""),
+    ("appointment", Appointment.NONE): ("unbooked_at", "unbooked", ""),
+    ("appointment", Appointment.NO_SHOW): ("no_show_at", "no_show", ""),
+    ("closure", Closure.CLOSING): ("closing_at", "closing", "closure_reminders"),
+    ("closure", Closure.CANCEL_REQUESTED): ("cancel_asked_at", "cancel", "cancel_reminders"),
+    ("authorization", Authorization.REQUIRED): ("held_at", "hold", "hold_reminders"),
+    ("authorization", Authorization.PENDING): ("held_at", "hold", "hold_reminders"),
+    ("note", Note.RETRACTED): ("note_reopened_at", "note", ""),
+}
+
+Moved = tuple[str, State, State, Cause]  # the track, from, to, why
+
+
+def begun(referral: Referral, moved: Iterable[Moved], at: datetime) -> Changes:
+    """The moments and rounds that begin with these moves; the same state again begins nothing but a second sending."""
+    moments: dict[str, object] = {}
+    rounds: dict[str, object] = {}
+    for track, source, entered, cause in moved:
+        if source == entered and cause is not _FALLBACK:
+            continue
+        begins = _BEGINS.get((track, entered))
+        if begins is not None:
+            moment, number, reminders = begins
+            moments[moment] = at
+            rounds[number] = getattr(referral.rounds, number) + 1
+            if reminders:
+                rounds[reminders] = 0
+        if track == "dispatch":
+            _left(referral, (source, entered, cause), moments, rounds, at)
+        elif entered is _KEPT and source in UNBOOKED:
+            moments["walk_in_at"] = at
+            rounds["note"] = referral.rounds.note + 1  # the wait for its note is a new one
+    return _changes(referral, moments, rounds)
+
+
+_FALLBACK: Final = Cause.FALLBACK
+_KEPT: Final = Appointment.KEPT
+
+
+def _left(
+    referral: Referral,
+    moved: tuple[State, State, Cause],
+    moments: dict[str, object],
+    rounds: dict[str, object],
+    at: datetime,
+) -> None:
+    """The moments of the packet's way: let go, sent, received."""
+    source, entered, cause = moved
+    unseen = source == Dispatch.HELD and entered == Dispatch.ACCEPTED  # taken by an office we have sent nothing
+    if unseen or (entered == Dispatch.QUEUED and cause is Cause.RELEASED):
+        moments["released_at"] = at
+        rounds["release"] = referral.rounds.release + 1
+    if referral.moments.sent_at is None and (unseen or entered in (Dispatch.SENT, Dispatch.RECEIVED)):
+        moments["sent_at"] = at
+    if entered == Dispatch.RECEIVED:
+        moments["received_at"] = at
+
+
+def asked(referral: Referral, purposes: frozenset[Purpose], at: datetime) -> Changes:
+    """The moment a "did you attend?" prompt was owed; its late clock starts there."""
+    if Purpose.ATTENDED_PROMPT not in purposes:
+        return {}
+    return _changes(referral, {"asked_at": at}, {"asked": referral.rounds.asked + 1})
+
+
+def _changes(referral: Referral, moments: dict[str, object], rounds: dict[str, object]) -> Changes:
+    found: Changes = {}
+    if moments:
+        found["moments"] = revised(referral.moments, moments)
+    if rounds:
+        found["rounds"] = revised(referral.rounds, rounds)
+    return found

@@ -1,0 +1,1 @@
+"""An effect of the loop becomes the exact bytes to send."""

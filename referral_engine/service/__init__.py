@@ -1,0 +1,1 @@
+"""The Twisted servers, and the assembly that knows every class."""

@@ -1,0 +1,292 @@
+"""The journal's door as the reactor sees it: inputs in one by one, receipts out after one commit for many."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+import structlog
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from referral_engine.base.errors import JournalError, OutcomeUnknown
+from referral_engine.flow.inputs import Arrived, Input, Receipt, SetAside
+from referral_engine.service.executor import Executor
+from referral_engine.service.logs import where
+from referral_engine.transports.reactor import Timer
+
+BATCH_MAX: Final = 64  # inputs in one commit; stops one batch from delaying the answers of the next
+HIGH_WATER_INPUTS: Final = 4096  # stops a queue from growing while the disk is slow: listeners stop reading
+HIGH_WATER_BYTES: Final = 64 * 1024 * 1024  # the same, for scanned letters
+LOW_WATER: Final = 0.5  # of either mark: listeners read again
+
+R = TypeVar("R")  # what questions are asked of: the journal's reading side
+T = TypeVar("T")
+
+_log = structlog.get_logger()
+
+
+class Step(Protocol):
+    """The one door of `flow.step`."""
+
+    def run(self, inputs: Sequence[Input]) -> list[Receipt]:
+        """One transaction for the batch; raises JournalError; any other error means that nothing was stored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """One input that broke its handling; its neighbours did not suffer."""
+
+    error: Exception
+    receipt: Receipt | None = None  # of setting it aside; None when even that failed
+
+
+@dataclass(slots=True)
+class DoorCounts:
+    """What went through the door since the start."""
+
+    batches: int = 0
+    inputs: int = 0
+    largest_batch: int = 0
+    set_aside: int = 0
+    broken: int = 0  # not even setting aside worked
+    paused: int = 0  # how often listeners were told to stop reading
+    committed_at: float = float("-inf")  # reactor seconds of the newest commit
+    slowest_seconds: float = 0.0  # from handing a batch to the journal to its receipts
+
+
+_Waiting = tuple[Input, "Deferred[Receipt]"]
+
+
+class Door(Generic[R]):
+    """Collects inputs while a batch is being committed, and hands the next batch over when the receipts are back.
+
+    on_batch  is called after the receipts of one batch have been handed out: the moment to write what they caused.
+    on_room   is called when the queue has fallen below its low-water mark, after `full` was true.
+    on_lanes  is called with the lanes that a batch gave new work.
+    on_fenced is called once, when the journal can no longer be trusted; nothing is answered from then on.
+    """
+
+    def __init__(
+        self,
+        *,
+        step: Step,
+        read: Callable[[], R],
+        executor: Executor,
+        clock: Timer,
+        batch_max: int = BATCH_MAX,
+        high_water_inputs: int = HIGH_WATER_INPUTS,
+        high_water_bytes: int = HIGH_WATER_BYTES,
+    ) -> None:
+        """Open for business; `step` and `read` are only ever used inside `executor`."""
+        self._step = step
+        self._read = read
+        self._executor = executor
+        self._clock = clock
+        self._batch_max = batch_max
+        self._high_water_inputs = high_water_inputs
+        self._high_water_bytes = high_water_bytes
+        self._waiting: deque[_Waiting] = deque()
+        self._running: list[_Waiting] = []
+        self._back: deque[tuple[list[_Waiting], list[Receipt | Broken] | Failure]] = deque()
+        self._handing_out = False
+        self._scheduled = False
+        self._bytes = 0
+        self._was_full = False
+        self._drained: list[Deferred[None]] = []
+        self.counts = DoorCounts()
+        self.fenced = ""  # why nothing is taken any more: the error's class name
+        self.on_batch: list[Callable[[], None]] = []
+        self.on_room: list[Callable[[], None]] = []
+        self.on_lanes: list[Callable[[frozenset[str]], None]] = []
+        self.on_fenced: list[Callable[[], None]] = []
+
+    @property
+    def backlog(self) -> int:
+        """Inputs without a receipt."""
+        return len(self._waiting) + len(self._running)
+
+    @property
+    def full(self) -> bool:
+        """Whether listeners should stop reading; `on_room` tells when they may go on."""
+        if self.backlog >= self._high_water_inputs or self._bytes >= self._high_water_bytes:
+            if not self._was_full:
+                self._was_full = True
+                self.counts.paused += 1
+            return True
+        return self._was_full
+
+    def submit(self, given: Input) -> Deferred[Receipt]:
+        """Fires with the receipt once it is committed; fails with JournalError when the journal cannot be trusted.
+
+        Any other failure: this input broke its handling and could not be set aside; the others went on.
+        """
+        if self.fenced:
+            return fail(JournalError("the journal is fenced"))
+        receipt: Deferred[Receipt] = Deferred()
+        self._waiting.append((given, receipt))
+        self._bytes += _bytes_of(given)
+        if not self._running and not self._scheduled:
+            self._scheduled = True
+            self._clock.callLater(0, self._start)  # whatever else arrives in this turn of the reactor comes along
+        return receipt
+
+    def ask(self, question: Callable[[R], T]) -> Deferred[T]:
+        """Answer a question to the journal, between two batches."""
+        if self.fenced:
+            return fail(JournalError("the journal is fenced"))
+        answer = self._executor.run(lambda: question(self._read()))
+        answer.addErrback(self._doubt)
+        return answer
+
+    def drain(self) -> Deferred[None]:
+        """Fires when every input has its receipt."""
+        if self.fenced or not (self.backlog or self._back):
+            return succeed(None)
+        drained: Deferred[None] = Deferred()
+        self._drained.append(drained)
+        return drained
+
+    def _start(self) -> None:
+        """Hand the next batch to the journal."""
+        self._scheduled = False
+        if self.fenced or self._running or not self._waiting:
+            return
+        size = min(len(self._waiting), self._batch_max)
+        batch = self._running = [self._waiting.popleft() for _ in range(size)]
+        inputs = [given for given, _ in batch]
+        started_at = self._clock.seconds()
+        self._executor.run(lambda: through(self._step, inputs)).addBoth(self._came_back, batch, started_at)
+
+    def _came_back(self, result: list[Receipt | Broken] | Failure, batch: list[_Waiting], started_at: float) -> None:
+        """Keep the journal busy with the next batch, then hand out the receipts of this one, in order."""
+        now = self._clock.seconds()
+        self._running = []
+        self._bytes -= sum(_bytes_of(given) for given, _ in batch)
+        self._back.append((batch, result))
+        if isinstance(result, Failure):
+            self._fence(result)
+        else:
+            counts = self.counts
+            counts.batches += 1
+            counts.inputs += len(batch)
+            counts.largest_batch = max(counts.largest_batch, len(batch))
+            counts.committed_at = now
+            counts.slowest_seconds = max(counts.slowest_seconds, now - started_at)
+            self._start()
+        if not self._handing_out:
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Fire what waits, batch by batch."""
+        self._handing_out = True
+        try:
+            while self._back:
+                batch, result = self._back.popleft()
+                if isinstance(result, Failure):
+                    for _, receipt in batch:
+                        receipt.errback(result)
+                else:
+                    self._settle(batch, result)
+        finally:
+            self._handing_out = False
+        if self._was_full and self._has_room():
+            self._was_full = False
+            for call in self.on_room:
+                call()
+        if not self.backlog:
+            drained, self._drained = self._drained, []
+            for waiting in drained:
+                waiting.callback(None)
+
+    def _settle(self, batch: list[_Waiting], results: list[Receipt | Broken]) -> None:
+        """Give each input of a committed batch its receipt or its error."""
+        lanes: frozenset[str] = frozenset()
+        for (given, waiting), result in zip(batch, results, strict=True):
+            receipt = self._judge(given, result) if isinstance(result, Broken) else result
+            if receipt is None:
+                assert isinstance(result, Broken), "only a broken input has no receipt"
+                waiting.errback(result.error)
+                continue
+            if receipt.lanes:
+                lanes |= receipt.lanes
+            waiting.callback(receipt)
+        for call in self.on_batch:
+            call()
+        if lanes:
+            for poke in self.on_lanes:
+                poke(lanes)
+
+    def _judge(self, given: Input, broken: Broken) -> Receipt | None:
+        """Count and say what an input that broke its handling has become."""
+        fields = {"kind": type(given).__name__, "error": type(broken.error).__name__, "where": where(broken.error)}
+        if broken.receipt is not None:
+            self.counts.set_aside += 1
+            _log.error("A message broke its handling and was set aside.", **fields)
+        else:
+            self.counts.broken += 1
+            _log.error("An input broke its handling and was refused.", **fields)
+        return broken.receipt
+
+    def _has_room(self) -> bool:
+        return self.backlog <= self._high_water_inputs * LOW_WATER and self._bytes <= self._high_water_bytes * LOW_WATER
+
+    def _doubt(self, failure: Failure) -> Failure:
+        """A journal that cannot be read cannot be trusted either."""
+        if failure.check(JournalError) is not None:
+            self._fence(failure)
+            if not self._handing_out:
+                self._hand_out()
+        return failure
+
+    def _fence(self, failure: Failure) -> None:
+        """Take nothing more: what waits is refused without an answer."""
+        if self.fenced:
+            return
+        self.fenced = failure.type.__name__ if failure.type is not None else "JournalError"
+        _log.critical("The journal cannot be trusted; nothing is answered any more.", error=self.fenced)
+        refused, self._waiting = list(self._waiting), deque()
+        self._bytes = 0
+        if refused:
+            self._back.append((refused, failure))
+        for call in self.on_fenced:
+            call()
+
+
+def through(step: Step, inputs: Sequence[Input]) -> list[Receipt | Broken]:
+    """Run a batch; when one of it breaks, run each alone, so that no neighbour suffers.  Raises JournalError only."""
+    try:
+        receipts = step.run(inputs)
+    except JournalError:
+        raise
+    except Exception:  # noqa: BLE001  # nothing was stored; who is to blame is found out below
+        return [alone(step, given) for given in inputs]
+    if len(receipts) != len(inputs):
+        raise OutcomeUnknown("the door gave back another number of receipts than it was given inputs")
+    return list(receipts)
+
+
+def alone(step: Step, given: Input) -> Receipt | Broken:
+    """Run one input; a message that breaks its handling again is kept, with its bytes, for a person."""
+    try:
+        return step.run([given])[0]
+    except JournalError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, the bytes must be kept
+        first = error
+    if not isinstance(given, Arrived):
+        return Broken(error=first)
+    try:
+        aside = step.run([SetAside(arrived=given, reason=type(first).__name__)])[0]
+    except JournalError:
+        raise
+    except Exception:  # noqa: BLE001  # the first error is the one to look at
+        return Broken(error=first)
+    return Broken(error=first, receipt=aside)
+
+
+def _bytes_of(given: Input) -> int:
+    return len(given.raw) if isinstance(given, Arrived) else 0

@@ -1,0 +1,1 @@
+"""Couriers: what is owed leaves the building, one lane a channel."""
