@@ -46,6 +46,7 @@ class Cost:
     us: float  # everything, the commit too
     commit_us: float  # its share of BEGIN and COMMIT: encryption and the disk's flush
     own_us: float  # the difference: Python and SQL
+    cpu_us: float  # processor time of the door's thread: what a busy machine changes least
 
 
 class TimedStep:
@@ -55,6 +56,7 @@ class TimedStep:
         self.step = Step(journal, book, clock)
         self.clock = clock
         self.commit_seconds = 0.0
+        self.cpu_seconds = 0.0
         self._time(journal, "_commit")
         self._time(journal, "_begin")
 
@@ -75,9 +77,10 @@ class TimedStep:
         spent = 0.0
         for start in range(0, len(inputs), batch):
             self.clock.move_to(self.clock.now() + timedelta(milliseconds=5))
-            began_at = time.perf_counter()
+            began_at, cpu_at = time.perf_counter(), time.thread_time()
             receipts += self.step.run(inputs[start : start + batch])
             spent += time.perf_counter() - began_at
+            self.cpu_seconds += time.thread_time() - cpu_at
         for (identity, _), receipt in zip(made, receipts, strict=True):
             assert b"\rMSA|AA|" + identity + b"|" in receipt.answer.replace(b"\r", b"|\r"), receipt
         return spent
@@ -125,7 +128,7 @@ def measure(timed: TimedStep, batch: int, count: int, first: int) -> dict[str, C
     for kind in KINDS:
         made = made_of(kind, first + (2 * count if kind == "unrelated" else 0), count)
         gc.collect()
-        timed.commit_seconds = 0.0
+        timed.commit_seconds = timed.cpu_seconds = 0.0
         spent = timed.run(made, batch)
         found[kind] = Cost(
             batch=batch,
@@ -134,6 +137,7 @@ def measure(timed: TimedStep, batch: int, count: int, first: int) -> dict[str, C
             us=spent / len(made) * 1e6,
             commit_us=timed.commit_seconds / len(made) * 1e6,
             own_us=(spent - timed.commit_seconds) / len(made) * 1e6,
+            cpu_us=timed.cpu_seconds / len(made) * 1e6,
         )
     return found
 
@@ -157,6 +161,7 @@ def costs(*, rounds: int, count: int, batches: Sequence[int] = BATCHES) -> list[
                         us=round(statistics.median(one.us for one in taken), 1),
                         commit_us=round(statistics.median(one.commit_us for one in taken), 1),
                         own_us=round(statistics.median(one.own_us for one in taken), 1),
+                        cpu_us=round(statistics.median(one.cpu_us for one in taken), 1),
                     )
                 )
     return medians
@@ -196,9 +201,12 @@ def main() -> None:
         profile(given.kinds.split(","), batch=batches[-1], count=given.count)
         return
     found = costs(rounds=given.rounds, count=given.count, batches=batches)
-    print("batch  kind            us    commit       own", file=sys.stderr)
+    print("batch  kind            us    commit       own       cpu", file=sys.stderr)
     for one in found:
-        print(f"{one.batch:5}  {one.kind:11} {one.us:7.1f} {one.commit_us:9.1f} {one.own_us:9.1f}", file=sys.stderr)
+        print(
+            f"{one.batch:5}  {one.kind:11} {one.us:7.1f} {one.commit_us:9.1f} {one.own_us:9.1f} {one.cpu_us:9.1f}",
+            file=sys.stderr,
+        )
     shown = [{name: getattr(one, name) for name in Cost.__slots__} for one in found]
     print(json.dumps({"unit": "microseconds a message", "cores": os.cpu_count(), "door": shown}, indent=1))
 

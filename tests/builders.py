@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from referral_engine.base.ident import Phi
+from referral_engine.base.values import replace
 from referral_engine.loop.calendar import Calendar, Hours, office_hours
 from referral_engine.loop.events import Event, ReferralOrdered
 from referral_engine.loop.policy import Capabilities, HoldRule, Policy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final, Literal
 
 from referral_engine.channels.engine import Retry, Tls
@@ -109,6 +110,7 @@ class Channel:
     calendar: str = "default"  # its name in conf/engine.toml
     network: Network = Network.OUT
     enabled: bool = True
+    verified_on: date | None = None  # when somebody last verified its numbers and addresses
     match: Matcher
     hold: Hold | None = None
     transport: Transport

@@ -63,6 +63,7 @@ def read_channel(
         calendar=calendar,
         network=head.take("network", words.word(_NETWORKS), Network.OUT),
         enabled=head.take("enabled", words.flag, default=True),
+        verified_on=head.take("verified_on", words.day, None),
         match=match,
         hold=hold,
         transport=transport,

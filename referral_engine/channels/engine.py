@@ -26,6 +26,7 @@ DEFAULT_QUEUES: Final[Mapping[str, str]] = MappingProxyType(
         "schedule": "front-desk",
         "call-patient": "front-desk",
         "verify-contact": "front-desk",
+        "review-age": "supervisor",
         "call-specialist": "referral-desk",
         "undeliverable": "referral-desk",
         "unroutable-order": "referral-desk",
@@ -189,6 +190,7 @@ class Engine:
     processing_ids: tuple[str, ...] = ("P",)  # MSH-11 we accept; others are answered AR
     versions: tuple[str, ...] = ("2.",)  # MSH-12 must start with one of these
     duplicate_days: int = 14
+    directory_review_days: int = 90  # a specialist's numbers and addresses are verified again after so many
     no_show_attempts: int = 1
     pilot: Pilot = field(default_factory=Pilot)
 

@@ -46,6 +46,7 @@ def read_engine(page: Page) -> Engine:
     base, top = default_engine(), page.top
     accept, spool, control = top.defaulted("accept"), top.defaulted("spool"), top.defaulted("control")
     duplicates, no_show, sla = top.defaulted("duplicates"), top.defaulted("no_show"), top.defaulted("sla")
+    directory = top.defaulted("directory")
     engine = Engine(
         identity=_identity(top.defaulted("identity"), base.identity),
         practice=_practice(top.defaulted("practice"), base.practice),
@@ -63,10 +64,11 @@ def read_engine(page: Page) -> Engine:
         processing_ids=accept.several("processing_ids", words.some_text, base.processing_ids),
         versions=accept.several("versions", words.some_text, base.versions),
         duplicate_days=duplicates.take("days", words.whole(0, 365), base.duplicate_days),
+        directory_review_days=directory.take("review_days", words.whole(1, 3650), base.directory_review_days),
         no_show_attempts=no_show.take("attempts", words.whole(0, 5), base.no_show_attempts),
         pilot=_pilot(top.defaulted("pilot"), base.pilot),
     )
-    for table in (accept, spool, control, duplicates, no_show, sla, top):
+    for table in (accept, spool, control, duplicates, directory, no_show, sla, top):
         table.close()
     page.settings.extend(clock_settings(engine.clocks, clock_origins(sla)))
     page.settings.extend(_queue_settings(page, engine.queues))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import time
+from datetime import date, time
 from ipaddress import ip_address
 from typing import Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
@@ -100,6 +100,11 @@ def seconds(value: object) -> float:
     if length.unit not in _CLOCK_SECONDS:
         raise Unfit("CH205", f'"{length}" cannot be used here', "use seconds, minutes, hours or days")
     return float(length.amount * _CLOCK_SECONDS[length.unit])
+
+
+def day(value: object) -> date:
+    """A date, as TOML writes it: 2026-03-02."""
+    return of_kind(value, date)
 
 
 def hours_span(value: object) -> tuple[time, time]:

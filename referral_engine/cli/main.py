@@ -1,19 +1,63 @@
-"""The command line: one group, one module a kind of question."""
+"""The command line: one group whose commands are imported when asked for, so that `check` answers at once."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, Final, cast
 
 import click
 
 from referral_engine import __version__
-from referral_engine.cli.asking import list_, message, messages, outbox, show, status, task, tasks
-from referral_engine.cli.configuration import check, config, route_, rules
-from referral_engine.cli.daemon import run
-from referral_engine.cli.demo import demo
-from referral_engine.cli.rehearsing import rehearse
-from referral_engine.cli.sending import send
+
+# The command's name to its module and its name there.
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "run": ("daemon", "run"),
+    "demo": ("demo", "demo"),
+    "send": ("sending", "send"),
+    "list": ("asking", "list_"),
+    "show": ("asking", "show"),
+    "tasks": ("asking", "tasks"),
+    "task": ("asking", "task"),
+    "outbox": ("asking", "outbox"),
+    "messages": ("asking", "messages"),
+    "message": ("asking", "message"),
+    "status": ("asking", "status"),
+    "check": ("configuration", "check"),
+    "route": ("configuration", "route_"),
+    "config": ("configuration", "config"),
+    "rules": ("configuration", "rules"),
+    "rehearse": ("rehearsing", "rehearse"),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Late(dict[str, click.Command]):
+    """Commands by name, each imported when it is looked at."""
+
+    def __missing__(self, name: str) -> click.Command:
+        """Import one command.  Raises KeyError when there is none of that name."""
+        module, attribute = COMMANDS[name]
+        self[name] = cast("click.Command", getattr(import_module(f"referral_engine.cli.{module}"), attribute))
+        return self[name]
+
+    def get(self, name: str, default: object = None) -> Any:
+        """One command, or the default."""
+        return self[name] if name in COMMANDS else default
+
+    def __iter__(self) -> Iterator[str]:
+        """Every name, in the order of a first day."""
+        return iter(COMMANDS)
+
+    def items(self) -> Any:
+        """Every command with its name."""
+        return [(name, self[name]) for name in COMMANDS]
+
+    def values(self) -> Any:
+        """Every command."""
+        return [self[name] for name in COMMANDS]
+
+
+@click.group(commands=_Late(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="referral-engine")
 def main() -> None:
     """Close referral loops: orders out, appointments and consult notes back, every step on a clock.
@@ -24,9 +68,3 @@ def main() -> None:
       referral-engine run                                    start the daemon
       referral-engine send sample_messages/orm-o01-*.hl7 --to 127.0.0.1:2575
     """
-
-
-for command in (run, demo, send, list_, show, tasks, task, outbox, messages, message, status):
-    main.add_command(command)
-for command in (check, route_, config, rules, rehearse):
-    main.add_command(command)

@@ -180,6 +180,9 @@ def _send_one(line: _Line, message: bytes, file: str) -> dict[str, object]:
         text = f"the answer is no acknowledgment: {fault}"
     except TimeoutError:
         text = "no answer in time: it may or may not have been stored, send it again"
+    except ssl.SSLError as error:
+        reason = (error.reason or "").replace("_", " ").lower()
+        text = f"the other side ended TLS ({reason or 'no reason given'}): does it want another certificate (--cert)?"
     except OSError as error:
         text = f"the connection broke: {error.strerror or error}; it may or may not have been stored, send it again"
     if broken:

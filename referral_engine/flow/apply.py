@@ -9,10 +9,11 @@ from referral_engine.base.clock import from_micros, to_micros
 from referral_engine.base.errors import MessageFault
 from referral_engine.base.ident import control_id
 from referral_engine.channels.channel import Channel
+from referral_engine.flow.pilot import WATCHED, is_live
 from referral_engine.flow.telling import summary
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.codec import encode_event
-from referral_engine.journal.rows import DeadlineRow, EffectRow, EventRow
+from referral_engine.journal.rows import DeadlineRow, EffectRow, EffectState, EventRow
 from referral_engine.loop.clocks import Deadline, deadlines
 from referral_engine.loop.effects import CloseTasks, Effect, OpenTask, Recipient, Send, TaskKind, Withdraw
 from referral_engine.loop.events import Event
@@ -116,6 +117,7 @@ def _owe(turn: Turn, referral: Referral, send: Send, sequence: int, ordinal: int
         reason = f"{send.purpose.value} cannot be written: {fault}"
         turn.open_task(OpenTask(kind=TaskKind.UNDELIVERABLE, reason=reason), referral=referral.id)
         return
+    live = is_live(turn.book.engine.pilot, referral)
     turn.unit.owe(
         EffectRow(
             id=0,
@@ -131,9 +133,13 @@ def _owe(turn: Turn, referral: Referral, send: Send, sequence: int, ordinal: int
             body=rendered.body,
             next_at=to_micros(_not_before(turn, send)),
             created_at=turn.now_micros,
+            state=EffectState.QUEUED if live else EffectState.CANCELLED,
+            settled_at=0 if live else turn.now_micros,
+            reason="" if live else WATCHED,
         )
     )
-    turn.lanes.add(rendered.lane)
+    if live:
+        turn.lanes.add(rendered.lane)
 
 
 def _rendered(turn: Turn, referral: Referral, send: Send, channel: Channel | None, wire_id: str) -> Rendered:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from referral_engine.base.clock import MICROSECONDS
+from referral_engine.base.clock import MICROSECONDS, from_micros
 from referral_engine.flow.apply import apply
+from referral_engine.flow.consent import may_leave
 from referral_engine.flow.inputs import Claim, OutboxDecision, Receipt, Settled
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.rows import EffectRow, EffectState
 from referral_engine.loop.effects import Purpose, Recipient
 from referral_engine.loop.events import DeliverySettled, Outcome
-from referral_engine.loop.states import Outreach
 
 _STATES: Final = {
     Outcome.DELIVERED: EffectState.DELIVERED,
@@ -24,30 +24,26 @@ DECISIONS: Final = frozenset({"retry", "park", "cancel"})
 
 
 def claim(turn: Turn, asked: Claim) -> Receipt:
-    """Lease the next work of a lane; a patient who said STOP is checked here, in the transaction that claims."""
+    """Lease the next work of a lane; a patient who said STOP is checked here, in the transaction that claims.
+
+    What comes back unsent is owed again first, as if it had never been leased.
+    """
+    for effect, token in asked.back:
+        turn.unit.release(effect, token)
     leaving: list[EffectRow] = []
     while len(leaving) < asked.limit:  # what may not leave must not hide the work behind it
         rows = turn.unit.claim(asked.lane, turn.now_micros, asked.lease_seconds, asked.limit - len(leaving))
         if not rows:
             break
-        leaving += [row for row in rows if _may_leave(turn, row)]
+        leaving += [row for row in rows if may_leave(turn, row)]
     return Receipt(effects=tuple(leaving))
 
 
-def _may_leave(turn: Turn, row: EffectRow) -> bool:
-    if row.recipient != Recipient.PATIENT.value:
-        return True
-    referral = turn.unit.referral(row.referral)
-    if referral is not None and referral.outreach is not Outreach.OPTED_OUT and not referral.patient.deceased:
-        return True
-    reason = "withdrawn: the patient must not be written to"
-    turn.unit.settle(row.id, row.token, EffectState.CANCELLED, turn.now_micros, 0, reason)
-    turn.audit("door", "withdrew", f"effect {row.id}", "consent")
-    return False
-
-
 def settle(turn: Turn, settled: Settled) -> Receipt:
-    """Record one attempt; a stale token changes nothing, a retry waits, all else is an event of the referral."""
+    """Record one attempt; a stale token changes nothing, a retry waits, all else is an event of the referral.
+
+    The work that is asked for in the same trip is leased after that, so it may be what stood behind this sending.
+    """
     state = _STATES[settled.outcome]
     next_at = turn.now_micros + int(settled.retry_in_seconds * MICROSECONDS) if state is EffectState.QUEUED else 0
     row = turn.unit.settle(
@@ -55,10 +51,9 @@ def settle(turn: Turn, settled: Settled) -> Receipt:
     )
     if row is None:
         return Receipt(refused="the lease was no longer held")
-    if settled.outcome is Outcome.RETRY:
-        return Receipt()
-    _tell(turn, row, settled.outcome, settled.reason, f"courier:{row.lane}")
-    return Receipt()
+    if settled.outcome is not Outcome.RETRY:
+        _tell(turn, row, settled.outcome, settled.reason, f"courier:{row.lane}")
+    return claim(turn, settled.claim) if settled.claim is not None else Receipt()
 
 
 def decide(turn: Turn, decision: OutboxDecision) -> Receipt:
@@ -83,6 +78,7 @@ def _tell(turn: Turn, row: EffectRow, outcome: Outcome, reason: str, by: str) ->
         to=Recipient(row.recipient),
         purpose=Purpose(row.purpose),
         outcome=outcome,
+        owed_at=from_micros(row.created_at),
         reason=reason,
     )
     why = f"{row.wire_id}, attempt {row.attempts}" + (f": {reason}" if reason else "")

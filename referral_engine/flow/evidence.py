@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from referral_engine.base.errors import MessageFault
+from referral_engine.base.values import replace
 from referral_engine.channels.parties import Party
 from referral_engine.flow.apply import apply
 from referral_engine.flow.matching import Keys, learn_numbers, match, numbers_of, patient_numbers_of
@@ -178,7 +179,7 @@ def _parties(turn: Turn) -> tuple[Party, ...]:
 
 
 def _tell_referrals(turn: Turn, reading: Reading, evidence: Evidence, party: Party, sequence: int) -> Verdict:
-    """Demographics and merges concern every open referral of the patient, and only the ordering side may say them."""
+    """Demographics concern every open referral of the patient, merges all; only the ordering side may say them."""
     if party.kind != "ehr":
         return Verdict(disposition=Disposition.NO_OP, reason="demographics are taken from the ordering side only")
     told, disputed = "", False
@@ -205,5 +206,7 @@ def _referrals_of(turn: Turn, evidence: Evidence, retired: tuple[PatientId, ...]
     for known in (*evidence.patient.ids, *retired):
         if known.authority:
             identities |= dict.fromkeys(turn.unit.patients(known.value, known.authority))
-    found = (turn.unit.referral(identity) for identity in identities)
-    return [referral for referral in found if referral is not None and not referral.is_over]
+    found = [referral for referral in map(turn.unit.referral, identities) if referral is not None]
+    if retired:  # a correction of a closed one may come under the number that survived; open ones are named last
+        return sorted(found, key=lambda referral: not referral.is_over)
+    return [referral for referral in found if not referral.is_over]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import date, datetime
+
+import msgspec
 
 from referral_engine.journal.rows import Disposition, EffectRow
 from referral_engine.loop.events import Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True, kw_only=True):
     """One frame's content came in on a listener."""
 
     raw: bytes
@@ -19,33 +19,33 @@ class Arrived:
     certificate: str = ""  # subject of the client certificate, "" on plain connections
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetAside:
+class SetAside(msgspec.Struct, frozen=True, kw_only=True):
     """A message whose handling broke twice: keep its bytes, tell a person, let the others go on."""
 
     arrived: Arrived
     reason: str  # the error's class name; never its text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ticked:
+class Ticked(msgspec.Struct, frozen=True, kw_only=True):
     """The clock moved: fire what is due, in due order, at most `limit`."""
 
     limit: int = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A courier asks for work of its lane; it gets a lease with a fencing token."""
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A courier asks for work of its lane; each sending it gets is a lease with a fencing token.
+
+    back: leases it hands back unsent, each an effect and its token, before it is given others.
+    """
 
     lane: str
     limit: int = 1
     lease_seconds: float = 120.0
+    back: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """A courier says what became of one attempt."""
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """A courier says what became of one attempt, and may ask for its next work in the same trip."""
 
     effect: int
     token: int
@@ -53,18 +53,17 @@ class Settled:
     reason: str = ""  # a fixed sentence, no patient's value
     reply: bytes = b""  # the ACK as received
     retry_in_seconds: float = 0.0  # for Outcome.RETRY
+    claim: Claim | None = None  # carried out after the attempt is recorded; not at all when the lease was lost
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskClaimed:
+class TaskClaimed(msgspec.Struct, frozen=True, kw_only=True):
     """A person takes a task."""
 
     task: int
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskDone:
+class TaskDone(msgspec.Struct, frozen=True, kw_only=True):
     """A person finished a task, and says what they learned doing it."""
 
     task: int
@@ -80,8 +79,7 @@ class TaskDone:
     end: str = ""  # loop.states.Ending: close without a note, refused, not a referral
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientReplied:
+class PatientReplied(msgspec.Struct, frozen=True, kw_only=True):
     """A patient's reply reached us (a reply file, a portal, a coordinator)."""
 
     referral: str
@@ -89,8 +87,7 @@ class PatientReplied:
     by: str = "patient"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxDecision:
+class OutboxDecision(msgspec.Struct, frozen=True, kw_only=True):
     """A person retries, parks or cancels one owed sending."""
 
     effect: int
@@ -101,8 +98,7 @@ class OutboxDecision:
 Input = Arrived | SetAside | Ticked | Claim | Settled | TaskClaimed | TaskDone | PatientReplied | OutboxDecision
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What the door committed for one input.
 
     answer: the ACK to send, unframed; b"" when nothing may be said.
@@ -113,8 +109,8 @@ class Receipt:
     answer: bytes = b""
     disposition: Disposition | None = None
     duplicate: bool = False
-    effects: tuple[EffectRow, ...] = ()  # for Claim
+    effects: tuple[EffectRow, ...] = ()  # for Claim, and for the claim of a Settled
     fired: int = 0  # for Ticked
     more: bool = False  # for Ticked: more is due
-    lanes: frozenset[str] = field(default_factory=frozenset)  # lanes that have new work
+    lanes: frozenset[str] = msgspec.field(default_factory=frozenset)  # lanes that have new work
     refused: str = ""

@@ -53,7 +53,11 @@ def patient_numbers_of(evidence: Evidence) -> Keys:
 
 def match(turn: Turn, evidence: Evidence, party: Party) -> Match:
     """The graded match of one message; every referral its numbers point at was asked."""
-    candidates = _candidates(turn, numbers_of(evidence, party)) or _candidates(turn, patient_numbers_of(evidence))
+    numbers = numbers_of(evidence, party)
+    known = [(kind, one.value) for kind, one in (*numbers, *patient_numbers_of(evidence))]
+    if not turn.unit.leads_anywhere(known):
+        return Match(level=Level.NOTHING, reason="no number and no patient we know")
+    candidates = _candidates(turn, numbers) or _candidates(turn, patient_numbers_of(evidence))
     speaks_as = party.channel.name if party.channel else party.kind
     notes = bool(party.channel and party.channel.replies.provisional_notes)
     return _doubted(turn, evidence, grade(evidence, candidates, speaks_as, notes_may_be_provisional=notes))

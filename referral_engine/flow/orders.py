@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from referral_engine.base.ident import referral_id
+from referral_engine.base.values import replace
 from referral_engine.channels.channel import Channel
 from referral_engine.channels.parties import Party
 from referral_engine.channels.routing import Routing, explain, route

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -73,7 +73,8 @@ class Rehearsal:
             self.clock.move_to(from_micros(due))
             while self._run(Ticked()).more:
                 pass
-            self._waiting.update(self._lanes())
+            with self.journal.batch(due) as unit:
+                self._waiting |= unit.lanes_due()
             self._deliver()
         self.clock.move_to(instant)
 
@@ -101,32 +102,40 @@ class Rehearsal:
         instants += [clock] if clock is not None else []
         return max(now, min(instants)) if instants else None
 
-    def _lanes(self) -> tuple[str, ...]:
-        channels = self.book.channels
-        return (*channels, *(f"{name}/fallback" for name in channels), "ehr", "patient", "team", "payer", "billing")
-
     def _deliver(self) -> None:
         """Let every lane work until none has anything left to do now."""
         for _ in range(ROUNDS_MAX):
             if not self._waiting:
                 return
-            lane = self._waiting.pop()
-            claimed = self._run(Claim(lane=lane, limit=CLAIMED_AT_ONCE)).effects
-            for row in claimed:
-                self.on_sent(row)
-                outcome, reason, reply = ANSWERS[
-                    self.partners.get(lane, "AA" if row.transport == "mllp" else "delivered")
-                ]
-                self._run(
-                    Settled(
-                        effect=row.id,
-                        token=row.token,
-                        outcome=outcome,
-                        reason=reason,
-                        reply=reply,
-                        retry_in_seconds=SILENT_RETRY_SECONDS if outcome is Outcome.RETRY else 0.0,
-                    )
-                )
+            lanes = sorted(self._waiting)
+            self._waiting.clear()
+            claimed = [row for receipt in self._pass(claims_of(lanes)) for row in receipt.effects]
             if claimed:
-                self._waiting.add(lane)  # what was settled may have let the next one go
+                self._pass([self._answer(row) for row in claimed])
+                self._waiting.update(row.lane for row in claimed)  # what was settled may have let the next one go
         raise AssertionError("deliveries cause deliveries without end")
+
+    def _pass(self, inputs: Sequence[Input]) -> list[Receipt]:
+        """Several inputs through the door in one transaction."""
+        receipts = self.step.run(inputs)
+        self._waiting |= receipts[-1].lanes
+        return receipts
+
+    def _answer(self, row: EffectRow) -> Settled:
+        """How the partner behind a lane answers one sending."""
+        self.on_sent(row)
+        by_itself = "AA" if row.transport == "mllp" else "delivered"
+        outcome, reason, reply = ANSWERS[self.partners.get(row.lane, by_itself)]
+        return Settled(
+            effect=row.id,
+            token=row.token,
+            outcome=outcome,
+            reason=reason,
+            reply=reply,
+            retry_in_seconds=SILENT_RETRY_SECONDS if outcome is Outcome.RETRY else 0.0,
+        )
+
+
+def claims_of(lanes: Sequence[str]) -> list[Input]:
+    """Every lane asks for work."""
+    return [Claim(lane=lane, limit=CLAIMED_AT_ONCE) for lane in lanes]

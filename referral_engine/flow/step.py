@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from datetime import date
 from typing import assert_never
 
 from referral_engine.base.clock import Clock, from_micros, to_micros
+from referral_engine.base.values import replace
 from referral_engine.channels.book import Book
 from referral_engine.flow.arrivals import arrive, set_aside
 from referral_engine.flow.deliveries import claim, decide, settle
@@ -38,6 +39,7 @@ class Step:
         self.journal = journal
         self.book = book
         self.clock = clock
+        self._day: date | None = None  # of the newest tick
         engine = book.engine
         calendar = engine.calendars.get("default") or next(iter(engine.calendars.values()))
         self._policy = Policy(calendar=calendar, clocks=engine.clocks, duplicate_days=engine.duplicate_days)
@@ -58,8 +60,11 @@ class Step:
                 now=now,
                 now_micros=now_micros,
                 default_policy=self._policy,
+                day_begins=self._day != now.date(),
             )
             receipts = [_pass(turn, one) for one in inputs]
+        if any(isinstance(one, Ticked) for one in inputs):
+            self._day = now.date()
         if turn.lanes and receipts:
             receipts[-1] = replace(receipts[-1], lanes=frozenset(turn.lanes))
         return receipts

@@ -10,6 +10,7 @@ from referral_engine.flow.apply import apply
 from referral_engine.flow.evidence import reconsider
 from referral_engine.flow.inputs import Receipt, Ticked
 from referral_engine.flow.turn import Turn
+from referral_engine.flow.upkeep import escalate_reviews, review_directory
 from referral_engine.journal.rows import BindingKind, DeadlineRow
 from referral_engine.loop.events import DeadlinePassed
 from referral_engine.loop.policy import Kind
@@ -19,6 +20,9 @@ LATE: Final = timedelta(minutes=1)  # a clock that fires within a tick or two is
 
 def tick(turn: Turn, ticked: Ticked) -> Receipt:
     """Fire what is due, at most `limit`; the receipt says whether more is."""
+    escalate_reviews(turn)
+    if turn.day_begins:
+        review_directory(turn)
     rows = turn.unit.due(turn.now_micros, ticked.limit)
     fired = sum(_fire(turn, row) for row in rows)
     return Receipt(fired=fired, more=len(rows) == ticked.limit)

@@ -30,6 +30,7 @@ class Turn:
     now: datetime
     now_micros: int
     default_policy: Policy
+    day_begins: bool = False  # no tick of this day has been through the door yet
     lanes: set[str] = field(default_factory=set)  # that have new work
     raws: dict[int, bytes] = field(default_factory=dict)  # bytes of messages this batch has in hand
 

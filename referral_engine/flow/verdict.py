@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
 
+from referral_engine.base.values import replace
 from referral_engine.journal.rows import Disposition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The door's word on one message; level is -1 when no matching was due."""
 
     disposition: Disposition

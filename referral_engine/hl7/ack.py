@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal
+
+import msgspec
 
 from referral_engine.base.errors import MessageFault
 from referral_engine.hl7.compose import Raw, segment, timestamp
@@ -27,8 +29,7 @@ _ACK_CODES: Final = frozenset({"ACK", "NAK", "MCF"})
 _WHEN_UNSAID: Final = b"2.3"  # the version to answer in when MSH-12 is empty
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AckError:
+class AckError(msgspec.Struct, frozen=True, kw_only=True):
     """One thing wrong with the message, for ERR; no PHI in it."""
 
     path: str  # "PID-3", "MSH-9.1"; "" when the whole message is meant
@@ -37,8 +38,7 @@ class AckError:
     severity: str = "E"  # table 0516: E, W, I
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ack:
+class Ack(msgspec.Struct, frozen=True, kw_only=True):
     """What a peer answered. Source: HL7 v2.5.1 2.15.8, 2.15.5."""
 
     code: str  # MSA-1, one of the six of table 0008
@@ -79,26 +79,23 @@ def acknowledge(
     version = header.version
     modern = _at_least(version, (2, 5))
 
-    def ours(value: str) -> bytes:
-        return escape(value, delimiters).encode(codec, "replace")
-
     msh = [
         b"MSH",
         delimiters.encoding_characters.encode(),
-        ours(sending_application) or _echo(header, 5),
-        ours(sending_facility) or _echo(header, 6),
+        _ours(sending_application, delimiters, codec) or _echo(header, 5),
+        _ours(sending_facility, delimiters, codec) or _echo(header, 6),
         _echo(header, 3),
         _echo(header, 4),
         timestamp(at).encode(),
         b"",
         _message_type(header, delimiters).encode(codec, "replace"),
-        ours(control_id),
+        _ours(control_id, delimiters, codec),
         _echo(header, 11) or b"P",
         _echo(header, 12) or _WHEN_UNSAID,
         *([b""] * 5),
         _echo(header, 18),
     ]
-    msa = [b"MSA", code.encode(), _echo(header, 10), ours(text[:TEXT_LENGTH_MAX])]
+    msa = [b"MSA", code.encode(), _echo(header, 10), _ours(text[:TEXT_LENGTH_MAX], delimiters, codec)]
     if errors and not modern:
         coded = _coded(errors[0].code)
         msa += [b"", b"", delimiters.component.join(escape(part, delimiters) for part in coded).encode()]
@@ -198,6 +195,12 @@ def read_ack(raw: bytes) -> Ack:
     )
 
 
+@lru_cache(maxsize=256)
+def _ours(value: str, delimiters: Delimiters, codec: str) -> bytes:
+    """A text of our own (short: names, numbers, fixed sentences), escaped for this sender."""
+    return escape(value, delimiters).encode(codec, "replace")
+
+
 def _echo(header: Header, number: int) -> bytes:
     """MSH-`number` as it came, without what would break the answer, and not endlessly."""
     if number >= len(header.raw_fields):
@@ -212,6 +215,7 @@ def _line(fields: list[bytes], separator: bytes) -> bytes:
     return separator.join(fields)
 
 
+@lru_cache(maxsize=256)
 def _at_least(version: str, wanted_version: tuple[int, int]) -> bool:
     """Whether MSH-12 names this version or a later one; False when it names none."""
     major, _, rest = version.strip().partition(".")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from referral_engine.base.errors import MessageFault
@@ -104,6 +105,7 @@ def write(segments: Iterable[str], codec: str = "utf-8") -> bytes:
     return b"\r".join([*out, b""])
 
 
+@lru_cache(maxsize=64)  # one batch of messages shares its instant
 def timestamp(at: datetime) -> str:
     """An instant as HL7 writes it: YYYYMMDDHHMMSS+0000, whole seconds, UTC. `at` is aware."""
     assert at.tzinfo is not None, "an instant knows its zone"

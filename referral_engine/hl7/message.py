@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from referral_engine.base.errors import MessageFault
 from referral_engine.hl7 import overwrite
@@ -21,8 +22,7 @@ _UTF_8_BOM: Final = b"\xef\xbb\xbf"
 _LEADING_MAX: Final = 64  # stops the search for MSH behind blank lines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class Header(msgspec.Struct, frozen=True, kw_only=True):
     """What MSH says: decoded texts, "" when absent. Source: HL7 v2.5.1 2.15.9."""
 
     sending_application: str  # MSH-3.1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from referral_engine.hl7.segment import Segment
 
@@ -29,8 +30,7 @@ _INSTANT_LENGTH_MAX: Final = 32  # stops the whole payload from being read as a 
 _MINUTES_IN_HOUR: Final = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instant:
+class Instant(msgspec.Struct, frozen=True, kw_only=True):
     """A time as the sender wrote it and as we understand it. Source: HL7 v2.5.1 2.A.22 (DTM), 2.A.77 (TS)."""
 
     text: str  # as received
@@ -106,8 +106,7 @@ def _read_offset(text: str, otherwise: ZoneInfo) -> ZoneInfo | timezone | None:
 # Composite types. All numbers count from 1. Texts are exact: nothing is trimmed, no zero is lost; "" is absent or null.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identifier:
+class Identifier(msgspec.Struct, frozen=True, kw_only=True):
     """CX, EI or the identifying part of XCN. Source: HL7 v2.5.1 2.A.14, 2.A.28, 2.A.88."""
 
     value: str
@@ -117,8 +116,7 @@ class Identifier:
     type: str = ""  # table 0203; "" for EI
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonName:
+class PersonName(msgspec.Struct, frozen=True, kw_only=True):
     """XPN, or the name in XCN. Source: HL7 v2.5.1 2.A.89, 2.A.88."""
 
     family: str
@@ -129,8 +127,7 @@ class PersonName:
     use: str = ""  # table 0200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coded:
+class Coded(msgspec.Struct, frozen=True, kw_only=True):
     """CE, CWE. Source: HL7 v2.5.1 2.A.12, 2.A.13."""
 
     code: str
@@ -142,8 +139,7 @@ class Coded:
     original_text: str = ""  # CWE-9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telephone:
+class Telephone(msgspec.Struct, frozen=True, kw_only=True):
     """XTN, as written: no number is normalised here. Source: HL7 v2.5.1 2.A.90, v2.3 2.8.49 (all in the first)."""
 
     number: str  # XTN-1, else XTN-12, else country, area, local and extension joined

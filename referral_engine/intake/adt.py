@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from referral_engine.base.errors import MessageFault
+from referral_engine.base.values import replace
 from referral_engine.intake.patients import read_ids, read_patient
 from referral_engine.intake.reading import Reading, nothing
 from referral_engine.intake.received import Received, first_npi

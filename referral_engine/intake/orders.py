@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Final, assert_never
 
 from referral_engine.base.errors import MessageFault
+from referral_engine.base.values import replace
 from referral_engine.channels.feed import OrderAction
 from referral_engine.hl7.message import Message, groups
 from referral_engine.hl7.segment import Segment

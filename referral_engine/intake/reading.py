@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from referral_engine.loop.events import Event
 from referral_engine.loop.matching import About, Evidence
 from referral_engine.loop.referral import PatientId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What one message says.
 
     about: None when it says nothing of the loop; the message is kept and answered all the same.

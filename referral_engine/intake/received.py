@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypedDict
+
+import msgspec
 
 from referral_engine.base.ident import is_npi
 from referral_engine.channels.feed import Feed
@@ -31,8 +32,7 @@ class Stamp(TypedDict):
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A message, who sent it, when it came (UTC), and its number in the journal."""
 
     message: Message

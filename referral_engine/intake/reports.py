@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+import msgspec
 
 from referral_engine.base.errors import MessageFault
 from referral_engine.hl7.message import Message, groups
@@ -21,8 +22,7 @@ from referral_engine.loop.referral import Finality, Identifier
 _LEAST_FINISHED_FIRST: Final = (Finality.PRELIMINARY, Finality.CORRECTED, Finality.FINAL, Finality.RETRACTED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Results:
+class _Results(msgspec.Struct, frozen=True, kw_only=True):
     """The result groups of one order."""
 
     orc: Segment | None

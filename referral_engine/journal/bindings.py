@@ -12,6 +12,7 @@ from referral_engine.journal.instance import Instance
 from referral_engine.journal.rows import BindingKind
 from referral_engine.loop.referral import Identifier, PatientId
 
+PATIENTS_MAX: Final = 3  # record numbers of one message that one look has places for
 FOUND_MAX: Final = 50  # referrals or messages one number leads to; more is a number that means nothing
 
 # One number of one referral; saying it twice is saying it once.
@@ -23,6 +24,15 @@ _BOUND = """
 SELECT referral FROM bindings
 WHERE kind = ? AND value = ? AND (authority = ? OR authority = '' OR ? = '')
 ORDER BY since DESC, referral DESC LIMIT ? + 0
+"""
+# Whether any of a message's numbers leads anywhere: most traffic is about nobody we track, and ends here.
+_ANYWHERE = """
+SELECT EXISTS (SELECT 1 FROM bindings WHERE kind = 'placer' AND value = ?1 AND ?1 <> '')
+    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'referral' AND value = ?1 AND ?1 <> '')
+    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'filler' AND value = ?2 AND ?2 <> '')
+    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'appointment' AND value = ?3 AND ?3 <> '')
+    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'document' AND value = ?4 AND ?4 <> '')
+    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value IN (?5, ?6, ?7))
 """
 # A message waits for the referral that this number will belong to.
 _PARK = "INSERT INTO parked (kind, value, authority, message) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -63,6 +73,24 @@ class Bindings:
             fits = [referral for whose, referral in reversed(fresh) if not authority or whose in {"", authority}]
             found = fits + found
         return tuple(dict.fromkeys(found))[:FOUND_MAX] if found else ()
+
+    def leads_anywhere(self, numbers: Sequence[tuple[BindingKind, str | Phi[str]]]) -> bool:
+        """Whether any of these numbers points at any referral, whoever gave it; one look for all of them.
+
+        True without a look when there are more than the question has places for.
+        """
+        texts = [(kind.value, plain(value)) for kind, value in numbers]
+        if any(one in self._seen for one in texts):
+            return True
+        single = dict(texts)
+        patients = [text for kind, text in texts if kind == BindingKind.PATIENT.value]
+        placer = single.get("placer", "") or single.get("referral", "")
+        kinds = [kind for kind, _ in texts if kind != BindingKind.PATIENT.value]
+        if len(patients) > PATIENTS_MAX or len(set(kinds)) != len(kinds):
+            return True
+        values = (placer, *(single.get(kind, "") for kind in ("filler", "appointment", "document")))
+        row = self._cursor.execute(_ANYWHERE, (*values, *patients, *[""] * (PATIENTS_MAX - len(patients)))).fetchone()
+        return row is None or bool(row[0])
 
     def park(self, message: int, keys: Sequence[tuple[BindingKind, Identifier | PatientId]]) -> None:
         """Let a message wait for any of these numbers."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from referral_engine.base.clock import MICROSECONDS
+from referral_engine.base.values import replace
 from referral_engine.journal.database import Connection, Row
 from referral_engine.journal.instance import Instance
 from referral_engine.journal.rows import EffectRow, EffectState
@@ -46,15 +46,27 @@ _SETTLE = """
 UPDATE effects SET state = ?, next_at = ?, settled_at = ?, reason = ?, reply = ?, lease_until = 0
 WHERE id = ? AND token = ? AND state = 'in-flight'
 """
+# The holder of the newest lease gives it back unsent, as if it had never been taken.
+_RELEASE = """
+UPDATE effects SET state = 'queued', attempts = attempts - 1, lease_until = 0
+WHERE id = ? AND token = ? AND state = 'in-flight'
+"""
 # What stands behind a sending that is tried again later need not be looked at before that.
 _WAIT_BEHIND = """
 UPDATE effects SET next_at = ?
 WHERE referral = ? AND lane = ? AND state = 'queued' AND id > ? AND next_at < ?
 """
+# When sendings of one referral in a lane arrived, of late; one that is on its way counts as arriving now.
+_LATELY = """
+SELECT CASE state WHEN 'delivered' THEN settled_at ELSE ? END FROM effects
+WHERE referral = ? AND lane = ? AND ((state = 'delivered' AND settled_at > ?) OR (state = 'in-flight' AND id < ?))
+"""
 # A person's word.
 _DECIDE = "UPDATE effects SET state = ?, next_at = ?, settled_at = ? WHERE id = ?"
 # One, whole.
 ONE_EFFECT = f"SELECT {EFFECT_COLUMNS} FROM effects WHERE id = ?"  # noqa: S608  # our own columns
+# The lanes that have something to send.
+_LANES_DUE = "SELECT DISTINCT lane FROM effects WHERE state = 'queued' AND next_at <= ?"
 # The next one that may be tried.
 _NEXT = "SELECT min(next_at) FROM effects WHERE state = 'queued'"
 
@@ -119,6 +131,15 @@ class Outbox:
             claimed.append(replace(effect, state=EffectState.IN_FLIGHT, attempts=effect.attempts + 1, token=token))
         return tuple(claimed)
 
+    def release(self, effect: int, token: int) -> bool:
+        """Give a leased sending back unsent; False when the lease was not the newest, or is settled."""
+        if self._cursor.execute(_RELEASE, (effect, token)).rowcount != 1:
+            return False
+        held = self.effect(effect)
+        assert held is not None, "it was just released"
+        self._moved(held.lane, EffectState.IN_FLIGHT, EffectState.QUEUED)
+        return True
+
     def settle(
         self,
         effect: int,
@@ -141,6 +162,10 @@ class Outbox:
             self._cursor.execute(_WAIT_BEHIND, (next_at, settled.referral, settled.lane, effect, next_at))
         return settled
 
+    def lately(self, referral: str, lane: str, since: int, now: int, before: int) -> tuple[int, ...]:
+        """When sendings of a lane arrived for one referral after `since`; older ones on their way count as now."""
+        return tuple(row[0] for row in self._cursor.execute(_LATELY, (now, referral, lane, since, before)).fetchall())
+
     def effect(self, number: int) -> EffectRow | None:
         """One owed sending."""
         self.flush()
@@ -157,6 +182,11 @@ class Outbox:
         self._cursor.execute(_DECIDE, (target.value, now if again else effect.next_at, 0 if again else now, number))
         self._moved(effect.lane, effect.state, target)
         return self.effect(number)
+
+    def lanes_due(self, now: int) -> frozenset[str]:
+        """The lanes in which something may be tried."""
+        self.flush()
+        return frozenset(row[0] for row in self._cursor.execute(_LANES_DUE, (now,)).fetchall())
 
     def next_due(self) -> int | None:
         """When the next sending may be tried."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Disposition(StrEnum):
@@ -47,8 +48,7 @@ class BindingKind(StrEnum):
     PATIENT = "patient"  # medical record number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageKey:
+class MessageKey(msgspec.Struct, frozen=True, kw_only=True):
     """What makes two arrivals the same message (with the bytes' hash)."""
 
     partner: str
@@ -58,8 +58,7 @@ class MessageKey:
     sha256: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     """The first arrival of a message that came again."""
 
     sequence: int
@@ -67,8 +66,7 @@ class Earlier:
     same_bytes: bool  # False: the control id was used again with other bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageRow:
+class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
     """One received message, its verdict and its answer."""
 
     sequence: int
@@ -86,8 +84,7 @@ class MessageRow:
     config: str  # configuration version that decided
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
+class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     """One event of one referral's timeline."""
 
     sequence: int
@@ -102,8 +99,7 @@ class EventRow:
     config: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadlineRow:
+class DeadlineRow(msgspec.Struct, frozen=True, kw_only=True):
     """One running, fired or cancelled clock."""
 
     referral: str
@@ -113,8 +109,7 @@ class DeadlineRow:
     state: str = "pending"  # pending, fired, cancelled
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EffectRow:
+class EffectRow(msgspec.Struct, frozen=True, kw_only=True):
     """One owed sending, with the exact bytes that go on the wire."""
 
     id: int  # 0 until stored
@@ -138,8 +133,7 @@ class EffectRow:
     reply: bytes = b""  # the ACK that settled it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRow:
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     """One thing a person must do."""
 
     id: int  # 0 until stored
@@ -155,10 +149,10 @@ class TaskRow:
     claimed_by: str = ""
     closed_at: int = 0
     note: str = ""
+    escalated_at: int = 0  # when its age moved it to another queue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRow:
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the audit chain, written in the transaction it speaks of."""
 
     at: int

@@ -163,10 +163,13 @@ CREATE TABLE tasks (
     urgent INTEGER NOT NULL CHECK (urgent IN (0, 1)),
     claimed_by TEXT NOT NULL,
     closed_at INTEGER NOT NULL,
-    note TEXT NOT NULL
+    note TEXT NOT NULL,
+    escalated_at INTEGER NOT NULL DEFAULT 0
 );
+CREATE INDEX tasks_overdue ON tasks (kind, due_at) WHERE state <> 'done' AND escalated_at = 0;
 CREATE UNIQUE INDEX tasks_one_open ON tasks (referral, kind) WHERE state <> 'done' AND referral <> '';
 CREATE INDEX tasks_open ON tasks (queue, opened_at) WHERE state <> 'done';
+CREATE INDEX tasks_by_kind ON tasks (kind, opened_at);
 CREATE INDEX tasks_of_referral ON tasks (referral) WHERE referral <> '';
 """
 

@@ -9,7 +9,8 @@ from referral_engine.journal.database import Connection, Row
 from referral_engine.journal.rows import TaskRow, TaskState
 
 TASK_COLUMNS: Final = (
-    "id, queue, kind, referral, message, opened_at, due_at, state, reason, urgent, claimed_by, closed_at, note"
+    "id, queue, kind, referral, message, opened_at, due_at, state, reason, urgent, claimed_by, closed_at, note, "
+    "escalated_at"
 )
 # A new task.
 _OPEN = """
@@ -36,6 +37,15 @@ WHERE id = ? AND (state = 'open' OR (state = 'claimed' AND claimed_by = ?))
 _FINISH = """
 UPDATE tasks SET state = 'done', closed_at = ?, note = ?, claimed_by = ? WHERE id = ? AND state <> 'done'
 """
+# Open tasks of a kind that are past their time and were not passed on yet, the longest first.
+_OVERDUE = f"""
+SELECT {TASK_COLUMNS} FROM tasks
+WHERE kind = ? AND state <> 'done' AND escalated_at = 0 AND due_at > 0 AND due_at <= ? ORDER BY due_at, id LIMIT ? + 0
+"""  # noqa: S608  # our own columns
+# A task grew too old where it was.
+_ESCALATE = "UPDATE tasks SET queue = ?, urgent = 1, reason = ?, escalated_at = ? WHERE id = ?"
+# Whether somebody was ever asked to verify this contact, done or not.
+_EVER = "SELECT 1 FROM tasks WHERE kind = 'verify-contact' AND reason = ?"
 # One, whole.
 ONE_TASK = f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?"  # noqa: S608  # our own columns
 
@@ -79,6 +89,18 @@ class Tasks:
         done = self._cursor.execute(_FINISH, (at, note, by, number)).rowcount
         return self.task(number) if done else None
 
+    def overdue(self, kind: str, now: int, limit: int) -> tuple[TaskRow, ...]:
+        """Open tasks of a kind that are past their time and have not been escalated."""
+        return tuple(map(task_of, self._cursor.execute(_OVERDUE, (kind, now, limit)).fetchall()))
+
+    def escalate(self, number: int, queue: str, reason: str, at: int) -> None:
+        """Move a task to another queue, urgent, once."""
+        self._cursor.execute(_ESCALATE, (queue, reason, at, number))
+
+    def asked_to_verify(self, reason: str) -> bool:
+        """Whether a verify-contact task with this reason was ever opened."""
+        return self._cursor.execute(_EVER, (reason,)).fetchone() is not None
+
     def task(self, number: int) -> TaskRow | None:
         """One task."""
         row = self._cursor.execute(ONE_TASK, (number,)).fetchone()
@@ -101,4 +123,5 @@ def task_of(row: Row) -> TaskRow:
         claimed_by=row[10],
         closed_at=row[11],
         note=row[12],
+        escalated_at=row[13],
     )

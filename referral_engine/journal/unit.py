@@ -97,6 +97,10 @@ class Unit:
         """The referrals a number points at, newest binding first; an authority not said fits any."""
         return self._bindings.bound(kind, value, authority)
 
+    def leads_anywhere(self, numbers: Sequence[tuple[BindingKind, str | Phi[str]]]) -> bool:
+        """Whether any of a message's numbers points at any referral: one look for all of them."""
+        return self._bindings.leads_anywhere(numbers)
+
     def patients(self, value: str | Phi[str], authority: str = "") -> tuple[str, ...]:
         """The referrals of one medical record number, newest first."""
         return self._bindings.bound(BindingKind.PATIENT, value, authority)
@@ -149,6 +153,10 @@ class Unit:
         """Lease at most `limit` sendings of a lane; each has a token that settles it, once."""
         return self._outbox.claim(lane, now, lease_seconds, limit)
 
+    def release(self, effect: int, token: int) -> bool:
+        """Give a leased sending back unsent; False when the lease was not the newest, or is settled."""
+        return self._outbox.release(effect, token)
+
     def settle(
         self,
         effect: int,
@@ -161,6 +169,10 @@ class Unit:
     ) -> EffectRow | None:
         """Record what became of a leased sending; None when the lease was not the newest, or is settled."""
         return self._outbox.settle(effect, token, state, now, next_at, reason, reply)
+
+    def lately(self, referral: str, lane: str, since: int, before: int) -> tuple[int, ...]:
+        """When sendings of a lane arrived for one referral after `since`; older ones on their way count as now."""
+        return self._outbox.lately(referral, lane, since, self.now, before)
 
     def effect(self, number: int) -> EffectRow | None:
         """One owed sending."""
@@ -188,6 +200,18 @@ class Unit:
         """Close a task with what the person learned; None when it is done already, or unknown."""
         return self._tasks.finish(number, by, note, at)
 
+    def overdue_tasks(self, kind: str, limit: int) -> tuple[TaskRow, ...]:
+        """Open tasks of a kind that are past their time and have not been escalated."""
+        return self._tasks.overdue(kind, self.now, limit)
+
+    def escalate_task(self, number: int, queue: str, reason: str) -> None:
+        """Move a task to another queue, urgent, once."""
+        self._tasks.escalate(number, queue, reason, self.now)
+
+    def asked_to_verify(self, reason: str) -> bool:
+        """Whether a verify-contact task with this reason was ever opened."""
+        return self._tasks.asked_to_verify(reason)
+
     def task(self, number: int) -> TaskRow | None:
         """One task."""
         return self._tasks.task(number)
@@ -208,6 +232,10 @@ class Unit:
         """When something is due next, `now` at the earliest; None when nothing is."""
         instants = [at for at in (self._deadlines.next_due(), self._outbox.next_due()) if at is not None]
         return max(now, min(instants)) if instants else None
+
+    def lanes_due(self) -> frozenset[str]:
+        """The lanes in which something may be sent now."""
+        return self._outbox.lanes_due(self.now)
 
     # -- for the journal ----------------------------------------------------------------------------------------------
 

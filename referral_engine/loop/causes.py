@@ -219,7 +219,9 @@ def _settled(referral: Referral, event: DeliverySettled, policy: Policy) -> Caus
             return (Cause.FALLBACK if _may_fall_back(referral, policy) else Cause.PACKET_FAILED,)
         return (_SETTLED[event.outcome],) if event.outcome in _SETTLED else ()
     if event.to is Recipient.EHR and event.purpose is Purpose.CLOSURE:
-        return (Cause.CLOSURE_ACCEPTED,) if event.outcome is Outcome.DELIVERED else ()
+        begun = referral.moments.closing_at
+        newest = begun is None or event.owed_at is None or event.owed_at >= begun
+        return (Cause.CLOSURE_ACCEPTED,) if newest and event.outcome is Outcome.DELIVERED else ()
     if event.to is Recipient.PATIENT and event.purpose in TO_PATIENT:
         return _prompted(event)
     return ()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 
 class Recipient(StrEnum):
@@ -73,10 +74,10 @@ class TaskKind(StrEnum):
     MATCH_REVIEW = "match-review"
     ANOMALY = "anomaly"
     QUARANTINE = "quarantine"
+    VERIFY_CONTACT = "verify-contact"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, kw_only=True):
     """Something is to leave: to whom, what for, about what."""
 
     to: Recipient
@@ -85,8 +86,7 @@ class Send:
     message: int = 0  # the journal sequence of the message whose content it carries
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenTask:
+class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
     """A person must act; one open task of a kind a referral."""
 
     kind: TaskKind
@@ -94,15 +94,13 @@ class OpenTask:
     urgent: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloseTasks:
+class CloseTasks(msgspec.Struct, frozen=True, kw_only=True):
     """What happened made these tasks pointless."""
 
     kinds: frozenset[TaskKind]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdraw:
+class Withdraw(msgspec.Struct, frozen=True, kw_only=True):
     """What has not left yet must not leave."""
 
     purposes: frozenset[Purpose]

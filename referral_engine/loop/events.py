@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+
+import msgspec
 
 from referral_engine.loop.effects import Purpose, Recipient, TaskKind
 from referral_engine.loop.policy import Kind
 from referral_engine.loop.referral import Finality, Hold, Identifier, Order, Patient
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
+class Happened(msgspec.Struct, frozen=True, kw_only=True):
     """What every event knows."""
 
     at: datetime  # when we learned it, UTC
@@ -21,101 +21,87 @@ class Happened:
     provisional: bool = False  # matched at level 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferralOrdered(Happened):
+class ReferralOrdered(Happened, frozen=True, kw_only=True):
     """The EHR ordered a referral.  Source: ORM^O01 NW or SN."""
 
     patient: Patient
     order: Order
-    hold: Hold = field(default_factory=Hold)
+    hold: Hold = msgspec.field(default_factory=Hold)
     duplicate_of: str = ""  # an open referral of the same patient and specialty
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderChanged(Happened):
+class OrderChanged(Happened, frozen=True, kw_only=True):
     """The EHR changed the order.  Source: ORM^O01 XO or XX."""
 
     patient: Patient
     order: Order
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRequested(Happened):
+class CancelRequested(Happened, frozen=True, kw_only=True):
     """The EHR wants it stopped.  Source: ORM^O01 CA, DC, OC, OD."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelConfirmed(Happened):
+class CancelConfirmed(Happened, frozen=True, kw_only=True):
     """The specialist agreed to the cancellation.  Source: ORM^O01 CR or DR, or staff."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferralAccepted(Happened):
+class ReferralAccepted(Happened, frozen=True, kw_only=True):
     """The specialist takes the patient.  Source: ORM^O01 OK or SC with ORC-5 IP, or staff."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferralDeclined(Happened):
+class ReferralDeclined(Happened, frozen=True, kw_only=True):
     """The specialist will not see the patient.  Source: ORM^O01 UA, OC from the specialist, ORC-5 CA; or staff."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppointmentBooked(Happened):
+class AppointmentBooked(Happened, frozen=True, kw_only=True):
     """The patient has a time, a first one or another.  Source: SIU^S12, S13, S14; SCH-11 or TQ1-7; or staff."""
 
     starts_at: datetime  # UTC
-    appointment: Identifier = field(default_factory=Identifier)
+    appointment: Identifier = msgspec.field(default_factory=Identifier)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppointmentCancelled(Happened):
+class AppointmentCancelled(Happened, frozen=True, kw_only=True):
     """The booked time was given up.  Source: SIU^S15, S16, SCH-25."""
 
-    appointment: Identifier = field(default_factory=Identifier)
+    appointment: Identifier = msgspec.field(default_factory=Identifier)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppointmentVoided(Happened):
+class AppointmentVoided(Happened, frozen=True, kw_only=True):
     """The booking was an error.  Source: SIU^S17."""
 
-    appointment: Identifier = field(default_factory=Identifier)
+    appointment: Identifier = msgspec.field(default_factory=Identifier)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientMissed(Happened):
+class PatientMissed(Happened, frozen=True, kw_only=True):
     """The patient did not come.  Source: SIU^S26, SCH-25, the patient, or staff."""
 
-    appointment: Identifier = field(default_factory=Identifier)
+    appointment: Identifier = msgspec.field(default_factory=Identifier)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientAttended(Happened):
+class PatientAttended(Happened, frozen=True, kw_only=True):
     """The patient came.  Source: SCH-25 arrived or complete, ADT^A04, the patient, or staff."""
 
-    appointment: Identifier = field(default_factory=Identifier)
+    appointment: Identifier = msgspec.field(default_factory=Identifier)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportReceived(Happened):
+class ReportReceived(Happened, frozen=True, kw_only=True):
     """A consult note came, went forward or was taken back.  Source: ORU^R01, MDM^T02 to T11."""
 
     document: Identifier
     finality: Finality
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientUpdated(Happened):
+class PatientUpdated(Happened, frozen=True, kw_only=True):
     """Demographics changed.  Source: ADT^A08."""
 
     patient: Patient
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientsMerged(Happened):
+class PatientsMerged(Happened, frozen=True, kw_only=True):
     """The patient's number was retired into another.  Source: ADT^A40, PID-3 survives, MRG-1 retires."""
 
     patient: Patient
@@ -131,18 +117,17 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliverySettled(Happened):
+class DeliverySettled(Happened, frozen=True, kw_only=True):
     """One attempt of one owed sending has an answer.  Source: a courier, or staff."""
 
     to: Recipient
     purpose: Purpose
     outcome: Outcome
+    owed_at: datetime | None = None  # when it was owed: an older closure's answer does not close a newer one
     reason: str = ""  # a fixed sentence: "MSA-1 was AE", "connection refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadlinePassed(Happened):
+class DeadlinePassed(Happened, frozen=True, kw_only=True):
     """A clock ran out."""
 
     kind: Kind
@@ -150,8 +135,7 @@ class DeadlinePassed(Happened):
     due_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationRecorded(Happened):
+class AuthorizationRecorded(Happened, frozen=True, kw_only=True):
     """The payer answered, or staff looked it up."""
 
     approved: bool
@@ -159,8 +143,7 @@ class AuthorizationRecorded(Happened):
     expires_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldReleased(Happened):
+class HoldReleased(Happened, frozen=True, kw_only=True):
     """A person let the packet go without an authorization."""
 
     reason: str = ""
@@ -176,23 +159,20 @@ class Answer(StrEnum):
     OTHER = "OTHER"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientAnswered(Happened):
+class PatientAnswered(Happened, frozen=True, kw_only=True):
     """The patient replied, or was reached by telephone."""
 
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferralEnded(Happened):
+class ReferralEnded(Happened, frozen=True, kw_only=True):
     """A person ended it without a closed loop."""
 
     reason: str
     ending: str  # loop.states.Ending
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskClosed(Happened):
+class TaskClosed(Happened, frozen=True, kw_only=True):
     """A person did a task."""
 
     kind: TaskKind

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Final
+
+import msgspec
 
 from referral_engine.loop.referral import Identifier, Patient, Referral
 
@@ -35,16 +36,15 @@ class About(StrEnum):
     PATIENT = "patient"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What one message says about which referral it means."""
 
     about: About
     patient: Patient
-    placer: Identifier = field(default_factory=Identifier)
-    filler: Identifier = field(default_factory=Identifier)
-    appointment: Identifier = field(default_factory=Identifier)
-    document: Identifier = field(default_factory=Identifier)
+    placer: Identifier = msgspec.field(default_factory=Identifier)
+    filler: Identifier = msgspec.field(default_factory=Identifier)
+    appointment: Identifier = msgspec.field(default_factory=Identifier)
+    document: Identifier = msgspec.field(default_factory=Identifier)
     provider: str = ""  # NPI of the specialist the message names
     specialty: str = ""
     happened_at: datetime | None = None  # the document's or the visit's own date
@@ -52,8 +52,7 @@ class Evidence:
     retracts: bool = False  # takes something back
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A referral some number of the evidence points at."""
 
     referral: Referral
@@ -61,8 +60,7 @@ class Candidate:
     npi: str = ""  # the NPI of its channel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(msgspec.Struct, frozen=True, kw_only=True):
     """The graded answer; `referral` is set only when the engine may act on it."""
 
     level: Level

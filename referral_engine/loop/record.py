@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from referral_engine.base.values import replace
 from referral_engine.loop.causes import nothing_new, starts
 from referral_engine.loop.clocks import times_over
 from referral_engine.loop.effects import Purpose
@@ -22,7 +23,7 @@ from referral_engine.loop.events import (
     ReportReceived,
 )
 from referral_engine.loop.policy import Kind, Policy
-from referral_engine.loop.referral import Document, Order, Patient, Referral, Slot, revised
+from referral_engine.loop.referral import Document, Order, Patient, Referral, Slot
 from referral_engine.loop.states import (
     UNBOOKED,
     Appointment,
@@ -64,18 +65,20 @@ def learned(referral: Referral, event: Event, policy: Policy) -> Changes:
             return {"patient": _told(referral.patient, event.patient)}
         case AuthorizationRecorded() if event.approved:
             known = {"authorization_number": event.number, "authorization_expires_on": event.expires_on}
-            return {"order": revised(referral.order, known)}
+            return {"order": replace(referral.order, **known)}
         case ReferralEnded():
             return {"ending": Ending(event.ending)}
         case DeadlinePassed() if event.kind in _REPEATING:
             times = times_over(referral, policy, event.kind, event.at)
-            return {"rounds": revised(referral.rounds, {_REPEATING[event.kind]: times})}
+            return {"rounds": replace(referral.rounds, **{_REPEATING[event.kind]: times})}
         case _:
             return {}
 
 
 def _first_known(event: ReferralOrdered) -> Changes:
-    order = revised(event.order, {"ordered_at": _sane(event.order.ordered_at, event.at)})
+    ordered_at = _sane(event.order.ordered_at, event.at)
+    believed = ordered_at == event.order.ordered_at
+    order = event.order if believed else replace(event.order, ordered_at=ordered_at)
     known: Changes = {"patient": event.patient, "order": order, "hold": event.hold, "duplicate_of": event.duplicate_of}
     return {**known, "ending": Ending.DUPLICATE} if event.duplicate_of else known
 
@@ -94,7 +97,7 @@ def _newer(old: Order, new: Order) -> Order:
         "authorization_number": new.authorization_number or old.authorization_number,
         "authorization_expires_on": new.authorization_expires_on or old.authorization_expires_on,
     }
-    return revised(new, kept)
+    return replace(new, **kept)
 
 
 def _told(old: Patient, new: Patient) -> Patient:
@@ -112,7 +115,7 @@ def _told(old: Patient, new: Patient) -> Patient:
         "portal": new.portal or old.portal,
         "deceased": new.deceased or old.deceased,
     }
-    return revised(new, kept)
+    return replace(new, **kept)
 
 
 def _with_slot(referral: Referral, event: AppointmentBooked) -> tuple[Slot, ...]:
@@ -211,7 +214,7 @@ def asked(referral: Referral, purposes: frozenset[Purpose], at: datetime) -> Cha
 def _changes(referral: Referral, moments: dict[str, object], rounds: dict[str, object]) -> Changes:
     found: Changes = {}
     if moments:
-        found["moments"] = revised(referral.moments, moments)
+        found["moments"] = replace(referral.moments, **moments)
     if rounds:
-        found["rounds"] = revised(referral.rounds, rounds)
+        found["rounds"] = replace(referral.rounds, **rounds)
     return found

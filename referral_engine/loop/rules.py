@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import msgspec
+
+from referral_engine.base.values import replace
 from referral_engine.loop.causes import causes
 from referral_engine.loop.clocks import STAGES_MAX, runs
 from referral_engine.loop.effects import (
@@ -31,7 +33,7 @@ from referral_engine.loop.events import (
 )
 from referral_engine.loop.policy import Kind, Policy
 from referral_engine.loop.record import Changes, asked, begun, learned
-from referral_engine.loop.referral import Referral, revised
+from referral_engine.loop.referral import Referral
 from referral_engine.loop.responses import ENTERING, PASSING, task, to_ehr, to_specialist
 from referral_engine.loop.states import NOTE_IN, Appointment, Closure, Dispatch, Ending, Outreach, State
 from referral_engine.loop.tracks import CONCERNS, OFF_PATH, SILENT, TABLES, Cause
@@ -46,8 +48,7 @@ class Move(NamedTuple):
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What one event means: nothing here has happened yet."""
 
     referral: Referral
@@ -83,7 +84,7 @@ def decide(referral: Referral, event: Event, policy: Policy) -> Decision:
     moves, anomalies = _move(referral, found, changes)
     if moves:
         changes |= begun(referral, moves, event.at)
-    after = revised(referral, changes) if changes else referral
+    after = replace(referral, **changes) if changes else referral
     effects = _owed(after, moves, policy) + _answered(referral, after, event, found, policy)
     if anomalies:
         effects += (task(TaskKind.ANOMALY, anomalies[0]),)
@@ -91,7 +92,7 @@ def decide(referral: Referral, event: Event, policy: Policy) -> Decision:
         effects = tuple(effect for effect in effects if _still_wanted(effect, after))
     if isinstance(event, DeadlinePassed) and event.kind is Kind.ATTENDED:
         purposes = frozenset(effect.purpose for effect in effects if isinstance(effect, Send))
-        after = revised(after, asked(after, purposes, event.at))
+        after = replace(after, **asked(after, purposes, event.at))
     return Decision(referral=after, moves=moves, effects=effects, anomalies=anomalies)
 
 

@@ -10,8 +10,10 @@ from referral_engine.channels.channel import FaxTransport, SpoolTransport
 from referral_engine.loop.effects import Purpose, Send
 from referral_engine.loop.referral import Referral
 from referral_engine.loop.states import Urgency
+from referral_engine.render.fonts import LETTERS
+from referral_engine.render.letters import Printer
 from referral_engine.render.packet import Block, Paragraph, packet, written_date
-from referral_engine.render.pages import Cover, draw, lines_of, load_fonts, paged
+from referral_engine.render.pages import Cover, draw, lines_of, paged
 from referral_engine.render.setting import Setting
 
 PAGES_MAX: Final = 200  # of a packet for a folder; a fax has its channel's own limit
@@ -41,7 +43,7 @@ _SIMPLIFIED: Final = "PLEASE NOTE: some letters are printed without their marks,
 
 def fax_packet(send: Send, referral: Referral, setting: Setting, transport: FaxTransport | SpoolTransport) -> bytes:
     """The PDF; at most the channel's pages, cover included, and it says so on the cover and first of all when cut."""
-    printer = load_fonts()
+    printer = Printer(letters=LETTERS)
     pages_max = max(transport.pages_max if isinstance(transport, FaxTransport) else PAGES_MAX, _PAGES_LEAST)
     head = _head(referral)
     blocks = packet(send, referral, setting)

@@ -1,37 +1,29 @@
-"""Blocks in, laid-out pages out, then the PDF's bytes: letter size, 11 point and up, made to survive a fax line.
-
-ReportLab is loaded here and nowhere else; its Vera fonts travel inside the file, so every machine prints the same.
-"""
+"""Blocks in, laid-out pages out, then the PDF's bytes: letter size, 12 point and up, made to survive a fax line."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, assert_never
 
-from reportlab.graphics.barcode import code128
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.pdfgen.canvas import Canvas
-
+from referral_engine.render.barcode import code128
+from referral_engine.render.fonts import BOLD, REGULAR, Font
 from referral_engine.render.letters import Printer
 from referral_engine.render.packet import Block, Choice, Fact, Heading, Paragraph
+from referral_engine.render.sheet import PAGE_HEIGHT, PAGE_WIDTH, Sheet, pdf
 
-REGULAR: Final = "Vera"
-BOLD: Final = "VeraBd"
-PAGE_WIDTH: Final = 612.0  # points, letter
-PAGE_HEIGHT: Final = 792.0
-MARGIN: Final = 54.0  # fax machines cut what stands closer to the edge
-BODY_POINTS: Final = 11.0
+MARGIN: Final = 54.0  # points; fax machines cut what stands closer to the edge
+BODY_POINTS: Final = 12.0
 LEADING: Final = 15.5
+_FACT_POINTS: Final = 14.0  # on the cover
 _LABEL_WIDTH: Final = 112.0
 _TOP: Final = PAGE_HEIGHT - MARGIN - 40  # below the running head
 _BOTTOM: Final = MARGIN + 26  # above the foot
 _WIDTH: Final = PAGE_WIDTH - 2 * MARGIN
 _LETTERS_MAX: Final = 2_000_000  # of one line of a text: more than fits on the longest packet, which is then cut
 _LINES_KEPT_TOGETHER: Final = 3  # a heading is not left alone at a page's end
+_BAR_HEIGHT: Final = 46.0
+_BAR_WIDTH: Final = 1.6  # of one module: a scanner still reads it after two faxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,7 @@ class Line:
     text: str
     height: float = LEADING
     x: float = MARGIN
-    font: str = REGULAR
+    font: Font = REGULAR
     points: float = BODY_POINTS
     label: str = ""  # stands at the margin, bold
     rule: bool = False  # a line across the page below
@@ -60,15 +52,6 @@ class Cover:
     warning: str  # what a wrong recipient must do
 
 
-def load_fonts() -> Printer:
-    """Register the fonts once, and say which letters they have."""
-    for name in (REGULAR, BOLD):
-        if name not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(TTFont(name, f"{name}.ttf"))
-    both = [frozenset(pdfmetrics.getFont(name).face.charToGlyph) for name in (REGULAR, BOLD)]
-    return Printer(letters=frozenset.intersection(*both) - {0xFFFF})
-
-
 def lines_of(blocks: list[Block], printer: Printer) -> Iterator[Line]:
     """Every line of the packet, one after another, broken at words."""
     for block in blocks:
@@ -76,11 +59,11 @@ def lines_of(blocks: list[Block], printer: Printer) -> Iterator[Line]:
         match block:
             case Heading():
                 yield Line("", height=10)
-                yield Line(text, height=22, font=BOLD, points=13, rule=True)
+                yield Line(text, height=22, font=BOLD, points=14, rule=True)
                 yield Line("", height=6)
             case Fact():
                 label = printer.printable(block.label)
-                if pdfmetrics.stringWidth(label, BOLD, BODY_POINTS) > _LABEL_WIDTH - 8:
+                if not _fits(label, BOLD, _LABEL_WIDTH - 8):
                     yield from (Line(broken, font=BOLD) for broken in _broken(label, printer, BOLD, _WIDTH))
                     label = ""
                 for at, broken in enumerate(_broken(block.text, printer, REGULAR, _WIDTH - _LABEL_WIDTH)):
@@ -116,142 +99,138 @@ def paged(lines: Iterator[Line], pages_max: int) -> tuple[list[list[Line]], bool
 def draw(cover: Cover, pages: list[list[Line]], head: str, printer: Printer) -> bytes:
     """The PDF: the cover sheet, then the pages with a running head and "referral - page k of n" below."""
     count = len(pages) + 1
-    out = io.BytesIO()
-    canvas = Canvas(out, pagesize=(PAGE_WIDTH, PAGE_HEIGHT), invariant=1, pageCompression=1)
-    canvas.setTitle(f"Referral {printer.printable(cover.referral)}")
-    canvas.setAuthor("")
-    canvas.setSubject("")
-    canvas.setCreator("referral-engine")
-    _draw_cover(canvas, cover, count, printer)
-    for at, page in enumerate(pages, 2):
-        _draw_head(canvas, printer.printable(head))
+    referral = printer.printable(cover.referral)
+    running = next(_cut(printer.printable(head), BOLD, _WIDTH, BODY_POINTS))
+    sheets = [_cover_sheet(cover, count, printer)]
+    for page in pages:
+        sheet = Sheet()
+        _draw_head(sheet, running)
         y = _TOP
         for line in page:
             y -= line.height
-            _draw_line(canvas, line, y)
-        _draw_foot(canvas, f"{cover.referral} - page {at} of {count}")
-        canvas.showPage()
-    canvas.save()
-    return out.getvalue()
+            _draw_line(sheet, line, y)
+        sheets.append(sheet)
+    for at, sheet in enumerate(sheets, 1):
+        _draw_foot(sheet, f"{referral} - page {at} of {count}")
+    return pdf(sheets, f"Referral {referral}")
 
 
-def _draw_cover(canvas: Canvas, cover: Cover, count: int, printer: Printer) -> None:
+def _cover_sheet(cover: Cover, count: int, printer: Printer) -> Sheet:
     """Page 1."""
+    sheet = Sheet()
     y = PAGE_HEIGHT - MARGIN - 26
-    canvas.setFont(BOLD, 26)
-    canvas.drawString(MARGIN, y, cover.sheet)
-    canvas.setFont(BOLD, 18)
-    canvas.drawRightString(PAGE_WIDTH - MARGIN, y, printer.printable(cover.title))
+    sheet.write(MARGIN, y, cover.sheet, BOLD, 26)
+    title = printer.printable(cover.title)
+    sheet.write(PAGE_WIDTH - MARGIN - BOLD.width(title) * 18 / 1000, y, title, BOLD, 18)
     y -= 14
-    canvas.setLineWidth(2)
-    canvas.line(MARGIN, y, PAGE_WIDTH - MARGIN, y)
+    sheet.line(MARGIN, y, PAGE_WIDTH - MARGIN, 2)
     y -= 14
     for label, text in cover.facts:
-        pieces = list(_broken(text.replace("{pages}", str(count)), printer, REGULAR, _WIDTH - _LABEL_WIDTH, 13))
-        for at, piece in enumerate(pieces):
-            y -= 21
-            if at == 0:
-                canvas.setFont(BOLD, 13)
-                canvas.drawString(MARGIN, y, label)
-            canvas.setFont(REGULAR, 13)
-            canvas.drawString(MARGIN + _LABEL_WIDTH, y, piece)
-    y = _draw_barcode(canvas, cover.referral, y - 24)
+        said = text.replace("{pages}", str(count))
+        y -= 21
+        sheet.write(MARGIN, y, label, BOLD, _FACT_POINTS)
+        for at, piece in enumerate(_broken(said, printer, REGULAR, _WIDTH - _LABEL_WIDTH, _FACT_POINTS)):
+            y -= 21 if at else 0
+            sheet.write(MARGIN + _LABEL_WIDTH, y, piece, REGULAR, _FACT_POINTS)
+    y = _draw_barcode(sheet, cover.referral, y - 24)
     for note in cover.notes:
         y -= 6
         for piece in _broken(note, printer, REGULAR, _WIDTH):
             y -= LEADING
-            canvas.setFont(REGULAR, BODY_POINTS)
-            canvas.drawString(MARGIN, y, piece)
-    _draw_warning(canvas, cover.warning, printer)
-    _draw_foot(canvas, f"{cover.referral} - page 1 of {count}")
-    canvas.showPage()
+            sheet.write(MARGIN, y, piece, REGULAR, BODY_POINTS)
+    _draw_warning(sheet, cover.warning, printer)
+    return sheet
 
 
-def _draw_barcode(canvas: Canvas, referral: str, y: float) -> float:
-    """The referral's number as Code 128 with wide bars, so that a scanner still reads it after two faxes."""
-    if not referral.isascii():
+def _draw_barcode(sheet: Sheet, referral: str, y: float) -> float:
+    """The referral's number as Code 128 and in letters, below `y`; returns where there is room again."""
+    if not (referral.isascii() and referral.isprintable()):
         return y
-    bars = code128.Code128(referral, barHeight=46, barWidth=1.6, quiet=False)
-    y -= 46
-    bars.drawOn(canvas, MARGIN, y)
+    y -= _BAR_HEIGHT
+    sheet.bars(MARGIN, y, _BAR_HEIGHT, [modules * _BAR_WIDTH for modules in code128(referral)])
     y -= 18
-    canvas.setFont(BOLD, 13)
-    canvas.drawString(MARGIN, y, referral)
+    sheet.write(MARGIN, y, referral, BOLD, _FACT_POINTS)
     return y - 10
 
 
-def _draw_warning(canvas: Canvas, warning: str, printer: Printer) -> None:
+def _draw_warning(sheet: Sheet, warning: str, printer: Printer) -> None:
     """The box for whoever receives the fax by mistake."""
     pieces = list(_broken(warning, printer, REGULAR, _WIDTH - 24))
     height = (len(pieces) + 1) * LEADING + 20
     y = _BOTTOM + height
-    canvas.setLineWidth(1.2)
-    canvas.rect(MARGIN, _BOTTOM, _WIDTH, height)
+    sheet.box(MARGIN, _BOTTOM, _WIDTH, height, 1.2)
     y -= 6 + LEADING
-    canvas.setFont(BOLD, BODY_POINTS)
-    canvas.drawString(MARGIN + 12, y, "CONFIDENTIAL HEALTH INFORMATION FOLLOWS")
-    canvas.setFont(REGULAR, BODY_POINTS)
+    sheet.write(MARGIN + 12, y, "CONFIDENTIAL HEALTH INFORMATION FOLLOWS", BOLD, BODY_POINTS)
     for piece in pieces:
         y -= LEADING
-        canvas.drawString(MARGIN + 12, y, piece)
+        sheet.write(MARGIN + 12, y, piece, REGULAR, BODY_POINTS)
 
 
-def _draw_head(canvas: Canvas, head: str) -> None:
+def _draw_head(sheet: Sheet, head: str) -> None:
     """Whose page it is: sheets of a fax get separated."""
     y = PAGE_HEIGHT - MARGIN - 10
-    canvas.setFont(BOLD, BODY_POINTS)
-    canvas.drawString(MARGIN, y, next(_cut(head, BOLD, _WIDTH, BODY_POINTS)))
-    canvas.setLineWidth(1)
-    canvas.line(MARGIN, y - 8, PAGE_WIDTH - MARGIN, y - 8)
+    sheet.write(MARGIN, y, head, BOLD, BODY_POINTS)
+    sheet.line(MARGIN, y - 8, PAGE_WIDTH - MARGIN, 1)
 
 
-def _draw_line(canvas: Canvas, line: Line, y: float) -> None:
+def _draw_line(sheet: Sheet, line: Line, y: float) -> None:
     """One line of the packet, its text standing on `y`."""
     if line.label:
-        canvas.setFont(BOLD, BODY_POINTS)
-        canvas.drawString(MARGIN, y, line.label)
+        sheet.write(MARGIN, y, line.label, BOLD, BODY_POINTS)
     if line.box:
-        canvas.setLineWidth(1.2)
-        canvas.rect(MARGIN + 4, y - 1, 11, 11)
-        end = line.x + pdfmetrics.stringWidth(line.text, line.font, line.points)
+        sheet.box(MARGIN + 4, y - 1, 11, 11, 1.2)
         if line.text.endswith(":"):
-            canvas.line(end + 6, y - 2, PAGE_WIDTH - MARGIN, y - 2)
+            end = line.x + line.font.width(line.text) * line.points / 1000
+            sheet.line(end + 6, y - 2, PAGE_WIDTH - MARGIN, 1.2)
     if line.text:
-        canvas.setFont(line.font, line.points)
-        canvas.drawString(line.x, y, line.text)
+        sheet.write(line.x, y, line.text, line.font, line.points)
     if line.rule:
-        canvas.setLineWidth(0.8)
-        canvas.line(MARGIN, y - 4, PAGE_WIDTH - MARGIN, y - 4)
+        sheet.line(MARGIN, y - 4, PAGE_WIDTH - MARGIN, 0.8)
 
 
-def _draw_foot(canvas: Canvas, text: str) -> None:
+def _draw_foot(sheet: Sheet, text: str) -> None:
     """The number of the referral and of the page."""
-    canvas.setFont(REGULAR, BODY_POINTS)
-    canvas.drawCentredString(PAGE_WIDTH / 2, MARGIN - 8, text)
+    width = REGULAR.width(text) * BODY_POINTS / 1000
+    sheet.write((PAGE_WIDTH - width) / 2, MARGIN - 8, text, REGULAR, BODY_POINTS)
 
 
-def _broken(text: str, printer: Printer, font: str, width: float, points: float = BODY_POINTS) -> Iterator[str]:
+def _broken(text: str, printer: Printer, font: Font, width: float, points: float = BODY_POINTS) -> Iterator[str]:
     """The text's lines, each at most `width` points wide; its own line breaks are kept, long words are cut."""
+    room = width * 1000 / points
+    space = font.width(" ")
     for paragraph in text.splitlines() or [""]:
-        line = ""
+        line, used = "", 0
         for word in printer.printable(paragraph[:_LETTERS_MAX]).split(" "):
-            tried = f"{line} {word}" if line else word
-            if pdfmetrics.stringWidth(tried, font, points) <= width:
-                line = tried
-                continue
-            if line.strip():
-                yield line
-            *full, line = _cut(word, font, width, points)
-            yield from full
+            wide = font.width(word)
+            if not line and wide <= room:
+                line, used = word, wide
+            elif used + space + wide <= room:
+                line, used = f"{line} {word}", used + space + wide
+            else:
+                if line.strip():
+                    yield line
+                line = ""
+                for piece in _cut(word, font, width, points):
+                    if line:
+                        yield line
+                    line = piece
+                used = font.width(line)
         yield line
 
 
-def _cut(word: str, font: str, width: float, points: float) -> Iterator[str]:
+def _cut(word: str, font: Font, width: float, points: float) -> Iterator[str]:
     """A word in pieces that fit."""
-    if pdfmetrics.stringWidth(word, font, points) <= width:
-        yield word
-        return
-    step = max(1, int(width / (points * 1.2)))  # no letter is wider
-    marks = [*range(0, len(word), step), len(word)]
-    for start, end in pairwise(marks):
-        yield word[start:end]
+    room = width * 1000 / points
+    start = used = 0
+    for at, letter in enumerate(word):
+        wide = font.widths[letter]
+        if used + wide > room and at > start:
+            yield word[start:at]
+            start, used = at, 0
+        used += wide
+    yield word[start:]
+
+
+def _fits(text: str, font: Font, width: float, points: float = BODY_POINTS) -> bool:
+    """Whether the text is at most `width` points wide."""
+    return font.width(text) * points <= width * 1000

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from referral_engine.base.errors import MessageFault
 from referral_engine.channels.book import Book
@@ -15,8 +16,7 @@ from referral_engine.channels.engine import Engine, default_calendar
 Way = Literal["mllp", "spool"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What every rendering needs beside the effect."""
 
     book: Book
@@ -51,8 +51,7 @@ class Setting:
         return self.channel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
+class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     """What the outbox keeps: it leaves exactly like this, at the first try and at every retry."""
 
     lane: str  # the channel's name, "<channel>/fallback", "ehr", "patient", "team", "payer", "billing"

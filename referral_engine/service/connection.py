@@ -6,7 +6,6 @@ from collections import deque
 from typing import Final, cast
 from typing import Protocol as Shape
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IHalfCloseableDescriptor,
     IHalfCloseableProtocol,
@@ -21,6 +20,7 @@ from referral_engine.base.errors import JournalError, WireError
 from referral_engine.flow.inputs import Arrived, Input, Receipt
 from referral_engine.hl7.mllp import Deframer, enframe
 from referral_engine.service.counts import ListenerCounts
+from referral_engine.service.door import Waiter
 from referral_engine.service.logs import Sparingly, where
 from referral_engine.transports.reactor import Timer
 from referral_engine.transports.wire import Wire, keep_alive, write_now
@@ -41,8 +41,8 @@ class Doorway(Shape):
         """Whether to stop reading."""
         ...
 
-    def submit(self, given: Input) -> Deferred[Receipt]:
-        """Fires when the input is committed."""
+    def put(self, given: Input, waiter: Waiter) -> None:
+        """Tell `waiter` when the input is committed."""
         ...
 
 
@@ -70,13 +70,23 @@ class House(Shape):
 
 
 class _Slot:
-    """One frame's place in the row of answers."""
+    """One frame's place in the row of answers; it waits for its receipt."""
 
-    __slots__ = ("answer", "since")
+    __slots__ = ("_connection", "answer", "since")
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, connection: MllpConnection, since: float) -> None:
+        self._connection = connection
         self.answer: bytes | None = None  # None until the receipt is there
         self.since = since
+
+    def answered(self, receipt: Receipt) -> None:
+        """Committed: the answer may leave when those before it have."""
+        self.answer = receipt.answer
+        self._connection.answered(self)
+
+    def refused(self, error: Exception) -> None:
+        """Not committed."""
+        self._connection.refused(error)
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
@@ -185,25 +195,37 @@ class MllpConnection(Protocol):
 
     # What the listener calls.
 
-    def flush(self) -> None:
+    def answered(self, slot: _Slot) -> None:
+        """A frame is committed: once the first in the row is, there is something to write."""
+        if self._slots and self._slots[0] is slot:
+            self._house.ready(self)
+
+    def refused(self, error: Exception) -> None:
+        """A frame is not committed: nobody is told anything, the peer will send it again."""
+        if not isinstance(error, JournalError):
+            self._broke("broken-message", error)
+        self._abort()
+
+    def flush(self, now: float) -> None:
         """Write every answer whose turn it is, in one piece."""
-        now = self._clock.seconds()
-        counts = self._house.counts
+        slots, counts = self._slots, self._house.counts
         pieces: list[bytes] = []
-        while self._slots and (answer := self._slots[0].answer) is not None:
-            slot = self._slots.popleft()
+        while slots and (answer := slots[0].answer) is not None:
+            slot = slots.popleft()
             if answer:
                 pieces.append(enframe(answer))
                 counts.answered(now - slot.since)
         if pieces and self._connected:
-            write_now(self._transport(), b"".join(pieces))
-        self.proceed()
+            write_now(self._transport(), pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if self._admitted or self._closing or not self._reading:
+            self.proceed()
 
     def proceed(self) -> None:
         """Go on where something had to wait."""
         if not self._connected:
             return
-        self._admit()
+        if self._admitted:
+            self._admit(self._clock.seconds())
         if self._closing and not self._slots and not self._admitted:
             self._close()
         else:
@@ -245,7 +267,7 @@ class MllpConnection(Protocol):
 
     def _take(self, frames: list[bytes], now: float) -> None:
         """Count what came and queue the frames."""
-        counts = self._house.counts
+        deframer, counts = self._deframer, self._house.counts
         for frame in frames:
             counts.frames += 1
             counts.frame_bytes += len(frame)
@@ -253,48 +275,38 @@ class MllpConnection(Protocol):
                 self._admitted.append(frame)
             else:
                 counts.empty_frames += 1
-        deframer = self._deframer
         if not deframer.inside:
             self._frame_since = None
         elif frames or self._frame_since is None:
             self._frame_since = now
         oddities = (deframer.junk_bytes, deframer.remnants, deframer.missing_crs, deframer.doubled_starts)
         if oddities != self._oddities:
-            counts.odd(self._oddities, oddities)
-            self._oddities = oddities
-            self._house.sparingly.warning(
-                "The peer's framing is odd.",
-                {
-                    "listener": self._listener,
-                    "peer": self.peer,
-                    "offset": deframer.junk_offset,
-                    "bytes": deframer.junk_bytes,
-                },
-            )
+            self._wonder(oddities)
         if self._admitted:
-            self._admit()
-            self._adjust_reading()
+            self._admit(now)
+            if self._admitted or len(self._slots) >= IN_FLIGHT_MAX or not self._reading:
+                self._adjust_reading()
 
-    def _admit(self) -> None:
+    def _wonder(self, oddities: tuple[int, int, int, int]) -> None:
+        """Count and say that the peer's framing is odd."""
+        self._house.counts.odd(self._oddities, oddities)
+        self._oddities = oddities
+        deframer = self._deframer
+        fields = {"offset": deframer.junk_offset, "bytes": deframer.junk_bytes}
+        self._house.sparingly.warning(
+            "The peer's framing is odd.", {"listener": self._listener, "peer": self.peer, **fields}
+        )
+
+    def _admit(self, now: float) -> None:
         """Hand waiting frames to the door, as many as may be in flight."""
-        while self._admitted and len(self._slots) < IN_FLIGHT_MAX and not self._door.full and self._connected:
-            raw = self._admitted.popleft()
-            slot = _Slot(self._clock.seconds())
-            self._slots.append(slot)
-            arrived = Arrived(raw=raw, peer=self.peer, listener=self._listener, certificate=self._certificate)
-            self._door.submit(arrived).addCallbacks(self._answered, self._refused, callbackArgs=(slot,))
-
-    def _answered(self, receipt: Receipt, slot: _Slot) -> None:
-        """A frame is committed: its answer may leave when those before it have."""
-        slot.answer = receipt.answer
-        if self._slots and self._slots[0] is slot:
-            self._house.ready(self)
-
-    def _refused(self, failure: Failure) -> None:
-        """A frame is not committed: nobody is told anything, the peer will send it again."""
-        if failure.check(JournalError) is None:
-            self._broke("broken-message", failure.value)
-        self._abort()
+        admitted, slots, door = self._admitted, self._slots, self._door
+        while admitted and len(slots) < IN_FLIGHT_MAX and self._connected and not door.full:
+            slot = _Slot(self, now)
+            slots.append(slot)
+            door.put(
+                Arrived(raw=admitted.popleft(), peer=self.peer, listener=self._listener, certificate=self._certificate),
+                slot,
+            )
 
     def _settle(self) -> None:
         """The CR after an FS did not come in time."""

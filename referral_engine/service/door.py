@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from referral_engine.base.errors import JournalError, OutcomeUnknown
-from referral_engine.flow.inputs import Arrived, Input, Receipt, SetAside
+from referral_engine.flow.inputs import Arrived, Claim, Input, Receipt, SetAside, Settled, Ticked
 from referral_engine.service.executor import Executor
 from referral_engine.service.logs import where
 from referral_engine.transports.reactor import Timer
@@ -21,6 +21,9 @@ BATCH_MAX: Final = 64  # inputs in one commit; stops one batch from delaying the
 HIGH_WATER_INPUTS: Final = 4096  # stops a queue from growing while the disk is slow: listeners stop reading
 HIGH_WATER_BYTES: Final = 64 * 1024 * 1024  # the same, for scanned letters
 LOW_WATER: Final = 0.5  # of either mark: listeners read again
+AHEAD_SHARE: Final = 0.5  # of a batch, for what goes ahead of arrivals; stops couriers from starving senders in turn
+
+_AHEAD: Final = (Claim, Settled, Ticked)  # few and small: what is owed and due does not queue behind what arrives
 
 R = TypeVar("R")  # what questions are asked of: the journal's reading side
 T = TypeVar("T")
@@ -33,6 +36,18 @@ class Step(Protocol):
 
     def run(self, inputs: Sequence[Input]) -> list[Receipt]:
         """One transaction for the batch; raises JournalError; any other error means that nothing was stored."""
+        ...
+
+
+class Waiter(Protocol):
+    """Who waits for one input's receipt; exactly one of the two is called, once, in the reactor."""
+
+    def answered(self, receipt: Receipt) -> None:
+        """The input is committed.  Raises nothing."""
+        ...
+
+    def refused(self, error: Exception) -> None:
+        """It is not: JournalError when nothing can be, else it broke its handling.  Raises nothing."""
         ...
 
 
@@ -58,7 +73,22 @@ class DoorCounts:
     slowest_seconds: float = 0.0  # from handing a batch to the journal to its receipts
 
 
-_Waiting = tuple[Input, "Deferred[Receipt]"]
+_Waiting = tuple[Input, Waiter]
+
+
+class _Fires:
+    """A waiter that hands on to a Deferred."""
+
+    __slots__ = ("_receipt",)
+
+    def __init__(self, receipt: Deferred[Receipt]) -> None:
+        self._receipt = receipt
+
+    def answered(self, receipt: Receipt) -> None:
+        self._receipt.callback(receipt)
+
+    def refused(self, error: Exception) -> None:
+        self._receipt.errback(error)
 
 
 class Door(Generic[R]):
@@ -90,8 +120,10 @@ class Door(Generic[R]):
         self._high_water_inputs = high_water_inputs
         self._high_water_bytes = high_water_bytes
         self._waiting: deque[_Waiting] = deque()
+        self._ahead: deque[_Waiting] = deque()
+        self._ahead_max = max(int(batch_max * AHEAD_SHARE), 1)
         self._running: list[_Waiting] = []
-        self._back: deque[tuple[list[_Waiting], list[Receipt | Broken] | Failure]] = deque()
+        self._back: deque[tuple[list[_Waiting], list[Receipt | Broken] | Exception]] = deque()
         self._handing_out = False
         self._scheduled = False
         self._bytes = 0
@@ -107,7 +139,7 @@ class Door(Generic[R]):
     @property
     def backlog(self) -> int:
         """Inputs without a receipt."""
-        return len(self._waiting) + len(self._running)
+        return len(self._waiting) + len(self._ahead) + len(self._running)
 
     @property
     def full(self) -> bool:
@@ -124,15 +156,25 @@ class Door(Generic[R]):
 
         Any other failure: this input broke its handling and could not be set aside; the others went on.
         """
-        if self.fenced:
-            return fail(JournalError("the journal is fenced"))
         receipt: Deferred[Receipt] = Deferred()
-        self._waiting.append((given, receipt))
-        self._bytes += _bytes_of(given)
+        self.put(given, _Fires(receipt))
+        return receipt
+
+    def put(self, given: Input, waiter: Waiter) -> None:
+        """The same for the many: `waiter` is told, without a Deferred for each message."""
+        if self.fenced:
+            waiter.refused(JournalError("the journal is fenced"))
+            return
+        if isinstance(given, Arrived):
+            self._bytes += len(given.raw)
+            self._waiting.append((given, waiter))
+        elif isinstance(given, _AHEAD):
+            self._ahead.append((given, waiter))
+        else:
+            self._waiting.append((given, waiter))
         if not self._running and not self._scheduled:
             self._scheduled = True
             self._clock.callLater(0, self._start)  # whatever else arrives in this turn of the reactor comes along
-        return receipt
 
     def ask(self, question: Callable[[R], T]) -> Deferred[T]:
         """Answer a question to the journal, between two batches."""
@@ -153,23 +195,32 @@ class Door(Generic[R]):
     def _start(self) -> None:
         """Hand the next batch to the journal."""
         self._scheduled = False
-        if self.fenced or self._running or not self._waiting:
+        if self.fenced or self._running or not (self._waiting or self._ahead):
             return
-        size = min(len(self._waiting), self._batch_max)
-        batch = self._running = [self._waiting.popleft() for _ in range(size)]
+        batch = self._running = self._next_batch()
         inputs = [given for given, _ in batch]
         started_at = self._clock.seconds()
         self._executor.run(lambda: through(self._step, inputs)).addBoth(self._came_back, batch, started_at)
+
+    def _next_batch(self) -> list[_Waiting]:
+        """What goes ahead, within its share where others wait, then the others, each in order."""
+        ahead, waiting = self._ahead, self._waiting
+        share = min(len(ahead), max(self._ahead_max, self._batch_max - len(waiting)))
+        batch = [ahead.popleft() for _ in range(share)]
+        batch += [waiting.popleft() for _ in range(min(len(waiting), self._batch_max - share))]
+        return batch
 
     def _came_back(self, result: list[Receipt | Broken] | Failure, batch: list[_Waiting], started_at: float) -> None:
         """Keep the journal busy with the next batch, then hand out the receipts of this one, in order."""
         now = self._clock.seconds()
         self._running = []
-        self._bytes -= sum(_bytes_of(given) for given, _ in batch)
-        self._back.append((batch, result))
+        self._bytes -= sum(len(given.raw) for given, _ in batch if isinstance(given, Arrived))
         if isinstance(result, Failure):
-            self._fence(result)
+            error = _error_of(result)
+            self._back.append((batch, error))
+            self._fence(error)
         else:
+            self._back.append((batch, result))
             counts = self.counts
             counts.batches += 1
             counts.inputs += len(batch)
@@ -186,9 +237,9 @@ class Door(Generic[R]):
         try:
             while self._back:
                 batch, result = self._back.popleft()
-                if isinstance(result, Failure):
-                    for _, receipt in batch:
-                        receipt.errback(result)
+                if isinstance(result, Exception):
+                    for _, waiter in batch:
+                        waiter.refused(result)
                 else:
                     self._settle(batch, result)
         finally:
@@ -205,15 +256,17 @@ class Door(Generic[R]):
     def _settle(self, batch: list[_Waiting], results: list[Receipt | Broken]) -> None:
         """Give each input of a committed batch its receipt or its error."""
         lanes: frozenset[str] = frozenset()
-        for (given, waiting), result in zip(batch, results, strict=True):
-            receipt = self._judge(given, result) if isinstance(result, Broken) else result
-            if receipt is None:
-                assert isinstance(result, Broken), "only a broken input has no receipt"
-                waiting.errback(result.error)
-                continue
+        for (given, waiter), result in zip(batch, results, strict=True):
+            if isinstance(result, Broken):
+                receipt = self._judge(given, result)
+                if receipt is None:
+                    waiter.refused(result.error)
+                    continue
+            else:
+                receipt = result
             if receipt.lanes:
                 lanes |= receipt.lanes
-            waiting.callback(receipt)
+            waiter.answered(receipt)
         for call in self.on_batch:
             call()
         if lanes:
@@ -237,21 +290,23 @@ class Door(Generic[R]):
     def _doubt(self, failure: Failure) -> Failure:
         """A journal that cannot be read cannot be trusted either."""
         if failure.check(JournalError) is not None:
-            self._fence(failure)
+            self._fence(_error_of(failure))
             if not self._handing_out:
                 self._hand_out()
         return failure
 
-    def _fence(self, failure: Failure) -> None:
+    def _fence(self, error: Exception) -> None:
         """Take nothing more: what waits is refused without an answer."""
         if self.fenced:
             return
-        self.fenced = failure.type.__name__ if failure.type is not None else "JournalError"
+        self.fenced = type(error).__name__
         _log.critical("The journal cannot be trusted; nothing is answered any more.", error=self.fenced)
-        refused, self._waiting = list(self._waiting), deque()
+        refused = [*self._ahead, *self._waiting]
+        self._ahead.clear()
+        self._waiting.clear()
         self._bytes = 0
         if refused:
-            self._back.append((refused, failure))
+            self._back.append((refused, error))
         for call in self.on_fenced:
             call()
 
@@ -288,5 +343,6 @@ def alone(step: Step, given: Input) -> Receipt | Broken:
     return Broken(error=first, receipt=aside)
 
 
-def _bytes_of(given: Input) -> int:
-    return len(given.raw) if isinstance(given, Arrived) else 0
+def _error_of(failure: Failure) -> Exception:
+    assert isinstance(failure.value, Exception), "the executor hands back nothing else"
+    return failure.value

@@ -104,9 +104,12 @@ class MllpListener(ServerFactory):
 
     def flush(self) -> None:
         """A batch's receipts are out: each connection writes its answers in one piece."""
+        if not self._ready:
+            return
         ready, self._ready = self._ready, {}
+        now = self._clock.seconds()
         for connection in ready:
-            connection.flush()
+            connection.flush(now)
 
     def resume(self) -> None:
         """The door has room again."""

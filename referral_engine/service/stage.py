@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import deferLater
 
 from referral_engine.base.clock import ManualClock, from_micros, to_micros
+from referral_engine.base.values import replace
 from referral_engine.channels.book import Book
 from referral_engine.channels.channel import Channel, FaxTransport, MllpTransport, SpoolTransport
 from referral_engine.channels.engine import Engine, Listener

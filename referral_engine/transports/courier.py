@@ -1,8 +1,9 @@
-"""One lane's courier: claims what is owed, delivers it, says what became of it; one at a time, for ever."""
+"""One lane's courier: leases a few sendings, delivers them one after the other, says what became of each; for ever."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ from twisted.python.failure import Failure
 
 from referral_engine.base.clock import MICROSECONDS, Clock, to_micros
 from referral_engine.base.errors import JournalError
+from referral_engine.base.values import replace
 from referral_engine.channels.engine import Retry
 from referral_engine.flow.inputs import Claim, Input, Receipt, Settled
 from referral_engine.journal.rows import EffectRow
@@ -21,6 +23,8 @@ from referral_engine.transports.transport import Attempt, Transport
 
 POLL_SECONDS: Final = 5.0  # between two looks for retries that have become due
 LEASE_SECONDS: Final = 120.0  # after a crash, how long until another run may take what was in flight
+CLAIMED_AT_ONCE: Final = 8  # so that the next sendings are at hand while outcomes wait for their commit
+CLAIM_SECONDS_MAX: Final = 5.0  # from a lease to its sending; older ones go back, for a person may decide on them
 LANE_PAUSE_SECONDS_MAX: Final = 60.0  # while the other side is away: how long until it is tried again
 PAUSE_SECONDS_MIN: Final = 0.1  # stops a lucky draw from becoming a loop
 STOP_GRACE_SECONDS: Final = 1.0  # for an answer that is about to come; then its wait is cut short
@@ -45,7 +49,11 @@ class LaneCounts:
 
 
 class Courier:
-    """Works one lane: at most one sending in flight, the rest waits in the journal."""
+    """Works one lane: at most one sending in flight, a few leased beside it, the rest waits in the journal.
+
+    An outcome and the wish for more work are one trip through the door, and the next sending does not wait for it.
+    No two of one referral are leased together, so what is at hand never overtakes what is tried again.
+    """
 
     def __init__(
         self,
@@ -58,8 +66,12 @@ class Courier:
         chance: Callable[[], float],
         retry: Retry,
         lease_seconds: float = LEASE_SECONDS,
+        claimed_at_once: int = CLAIMED_AT_ONCE,
     ) -> None:
-        """Serve `lane`; `chance` draws from [0, 1) and spreads retries; `lease_seconds` outlasts every attempt."""
+        """Serve `lane`; `chance` draws from [0, 1) and spreads retries.
+
+        lease_seconds: outlasts every attempt that begins within CLAIM_SECONDS_MAX.
+        """
         self.lane = lane
         self.counts = LaneCounts()
         self._transport = transport
@@ -69,8 +81,14 @@ class Courier:
         self._chance = chance
         self._retry = retry
         self._lease_seconds = lease_seconds
-        self._busy = False
-        self._poked = False
+        self._claimed_at_once = claimed_at_once
+        self._held: deque[EffectRow] = deque()  # leased, and not sent yet
+        self._held_since = float("-inf")  # no lease among them is older
+        self._sending: EffectRow | None = None
+        self._trips = 0  # inputs without a receipt
+        self._asking = False  # one of them asks for work
+        self._asked_at = float("-inf")
+        self._look_again = False  # the newest claim may not have seen all there is
         self._away = 0  # attempts in a row that did not reach the other side
         self._paused_until = float("-inf")
         self._later: Later | None = None
@@ -82,77 +100,156 @@ class Courier:
         """idle, sending, paused or stopped."""
         if self._stopping:
             return "stopped"
-        if self._busy:
+        if self._sending is not None or self._trips:
             return "sending"
         return "paused" if self._timer.seconds() < self._paused_until else "idle"
 
     def start(self) -> None:
         """Look for work, now and from now on."""
-        self._claim()
+        self.poke()
 
     def poke(self) -> None:
         """The lane has new work."""
-        if self._busy:
-            self._poked = True
-        elif self._timer.seconds() >= self._paused_until:
-            self._claim()
+        self._look_again = True
+        if not self._stopping:
+            self._go_on()
 
     def give_up(self) -> None:
         """The journal takes nothing more: end what is in flight and say nothing."""
         self._stopping = True
+        self._held.clear()
         self._forget_timer()
         self._transport.stop()
 
     def stop(self) -> Deferred[None]:
-        """Take no more work, end what is in flight, and say what became of it; fires when that is committed."""
+        """Take no more work, hand back what was not sent, end what is in flight, and say what became of it.
+
+        Fires when that is committed.
+        """
         self._stopping = True
         self._forget_timer()
-        if not self._busy:
+        self._hand_back(self._let_go(self._held))
+        if self._at_rest:
             return succeed(None)
         stopped: Deferred[None] = Deferred()
         self._stopped.append(stopped)
-        self._later = self._timer.callLater(STOP_GRACE_SECONDS, self._transport.stop)
+        if self._sending is not None:
+            self._later = self._timer.callLater(STOP_GRACE_SECONDS, self._transport.stop)
         return stopped
 
-    def _claim(self) -> None:
-        if self._busy or self._stopping:
-            return
-        self._forget_timer()
-        self._busy = True
-        self._poked = False
-        claim = Claim(lane=self.lane, limit=1, lease_seconds=self._lease_seconds)
-        self._submit(claim).addCallback(self._claimed).addErrback(self._door_failed)
+    @property
+    def _at_rest(self) -> bool:
+        return self._sending is None and not self._trips
 
-    def _claimed(self, receipt: Receipt) -> Deferred[None] | None:
-        if not receipt.effects:
-            self._rest(POLL_SECONDS)
-            return None
-        effect = receipt.effects[0]
+    def _go_on(self) -> None:
+        """Send what is at hand, or ask for more, or wait for work or for time to pass."""
         if self._stopping:
-            return self._settle(Attempt(outcome=Outcome.RETRY, reason="the engine stopped before it was sent"), effect)
+            self._end()
+        elif self._sending is None and self._held:
+            self._send(self._held.popleft())
+        elif self._sending is None and not self._asking:
+            pause = self._paused_until - self._timer.seconds()
+            if pause > 0:
+                self._wake_in(pause)
+            elif self._look_again:
+                self._forget_timer()
+                self._travel(self._claim(self._claimed_at_once))
+            else:
+                self._wake_in(POLL_SECONDS)
+
+    # To the transport, and back.
+
+    def _send(self, effect: EffectRow) -> None:
+        self._sending = effect
         self.counts.attempts += 1
         attempt = maybeDeferred(self._transport.deliver, effect)
-        return attempt.addErrback(self._crashed, effect).addCallback(self._settle, effect)
+        attempt.addErrback(self._crashed).addCallback(self._attempted)
 
-    def _crashed(self, failure: Failure, effect: EffectRow) -> Attempt:
+    def _crashed(self, failure: Failure) -> Attempt:
         """A transport that raises is our mistake; the sending is tried again, and nobody claims that it arrived."""
         error = failure.type.__name__ if failure.type is not None else ""
-        _log.error("A transport failed.", lane=self.lane, effect=effect.id, error=error)
+        effect = self._sending.id if self._sending is not None else 0
+        _log.error("A transport failed.", lane=self.lane, effect=effect, error=error)
         return Attempt(outcome=Outcome.RETRY, reason="the transport failed", ambiguous=True)
 
-    def _settle(self, attempt: Attempt, effect: EffectRow) -> Deferred[None]:
+    def _attempted(self, attempt: Attempt) -> None:
+        """Say what became of it, and go on with the next before that is committed."""
+        effect, self._sending = self._sending, None
+        assert effect is not None, "an attempt is of a sending"
         settled = self._judge(attempt, effect)
         self._count(settled, effect)
-        return self._submit(settled).addCallback(self._settled)
+        self._travel(replace(settled, claim=self._next_claim(settled.outcome, effect)))
+        self._go_on()
 
-    def _settled(self, _receipt: Receipt) -> None:
-        pause = self._paused_until - self._timer.seconds()
-        if pause > 0:
-            self._poked = False
-            self._rest(pause)
+    # To the door, and back.
+
+    def _next_claim(self, outcome: Outcome, effect: EffectRow) -> Claim | None:
+        """What to ask for, or hand back, in the trip that settles `effect`."""
+        now = self._timer.seconds()
+        working = not self._stopping and now >= self._paused_until
+        if not working or now - self._held_since > CLAIM_SECONDS_MAX:
+            back = self._let_go(self._held)
+        elif outcome is Outcome.RETRY and effect.referral:
+            back = self._let_go(row for row in self._held if row.referral == effect.referral)
         else:
-            self._busy = False
-            self._end_or(self._claim)
+            back = ()
+        few = len(self._held) <= self._claimed_at_once // 2
+        wanted = working and not self._asking and (not self._held or (few and self._look_again))
+        if wanted:
+            return self._claim(self._claimed_at_once - len(self._held), back)
+        self._look_again = True  # what stood behind it is not looked for now
+        return self._claim(0, back) if back else None
+
+    def _claim(self, limit: int, back: tuple[tuple[int, int], ...] = ()) -> Claim:
+        """The wish for `limit` sendings."""
+        if limit:
+            self._asking = True
+            self._look_again = False
+            self._asked_at = self._timer.seconds()
+        return Claim(lane=self.lane, limit=limit, lease_seconds=self._lease_seconds, back=back)
+
+    def _let_go(self, rows: Iterable[EffectRow]) -> tuple[tuple[int, int], ...]:
+        """Hold these no more; their leases, to be handed back."""
+        back = tuple((row.id, row.token) for row in rows)
+        gone = {effect for effect, _ in back}
+        self._held = deque(row for row in self._held if row.id not in gone)
+        return back
+
+    def _hand_back(self, back: tuple[tuple[int, int], ...]) -> None:
+        if back:
+            self._travel(self._claim(0, back))
+
+    def _travel(self, given: Claim | Settled) -> None:
+        self._trips += 1
+        self._submit(given).addCallbacks(
+            self._came_back, self._door_failed, callbackArgs=(given,), errbackArgs=(given,)
+        )
+
+    def _came_back(self, receipt: Receipt, given: Claim | Settled) -> None:
+        self._trips -= 1
+        claim = given if isinstance(given, Claim) else given.claim
+        if claim is not None and receipt.refused:
+            self._travel(claim)  # the lease was lost, and with it the rest of the trip
+            return
+        if claim is not None and claim.limit:
+            self._asking = False
+            self._look_again |= len(receipt.effects) == claim.limit
+            self._take(receipt.effects)
+        self._go_on()
+
+    def _take(self, leased: tuple[EffectRow, ...]) -> None:
+        """Hold what was leased; a lease that replaces an older one of ours, which ran out, takes its place."""
+        if self._stopping or self._timer.seconds() < self._paused_until:
+            self._hand_back(tuple((row.id, row.token) for row in leased))
+            return
+        if not self._held:
+            self._held_since = self._asked_at
+        for row in leased:
+            if self._sending is not None and self._sending.id == row.id:
+                self._sending = row
+                continue
+            self._let_go(held for held in tuple(self._held) if held.id == row.id)
+            self._held.append(row)
 
     def _judge(self, attempt: Attempt, effect: EffectRow) -> Settled:
         """What the door is told: the outcome, when to try again, or that it is enough."""
@@ -208,30 +305,32 @@ class Courier:
             reason=settled.reason,
         )
 
-    def _door_failed(self, failure: Failure) -> None:
-        """Without the journal there is nothing to do; any other fault is tried again later, under the same lease."""
+    def _door_failed(self, failure: Failure, given: Claim | Settled) -> None:
+        """Without the journal there is nothing to do; any other fault is met again later, and leases run out."""
+        self._trips -= 1
+        claim = given if isinstance(given, Claim) else given.claim
+        if claim is not None and claim.limit:
+            self._asking = False
         if failure.check(JournalError) is not None:
             self._stopping = True
+            self._held.clear()
         else:
             error = failure.type.__name__ if failure.type is not None else ""
             _log.error("A courier could not reach the journal.", lane=self.lane, error=error)
-        self._rest(POLL_SECONDS)
+            self._look_again = False
+            if isinstance(given, Settled) and claim is not None:
+                self._travel(replace(given, claim=None))  # what was asked for must not cost what is known
+        self._go_on()
 
-    def _rest(self, seconds: float) -> None:
-        """Wait for work or for time to pass."""
-        self._busy = False
-        if self._poked:
-            self._end_or(self._claim)
-        else:
-            self._end_or(lambda: self._wake_in(seconds))
+    # Time, and the end.
 
     def _wake_in(self, seconds: float) -> None:
-        self._later = self._timer.callLater(seconds, self._claim)
+        self._forget_timer()
+        self._later = self._timer.callLater(seconds, self.poke)
 
-    def _end_or(self, go_on: Callable[[], None]) -> None:
-        """Go on, unless it is time to stop."""
-        if not self._stopping:
-            go_on()
+    def _end(self) -> None:
+        """Everything is said: tell whoever waits for the end."""
+        if not self._at_rest:
             return
         self._forget_timer()
         stopped, self._stopped = self._stopped, []

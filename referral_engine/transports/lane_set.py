@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -13,7 +13,7 @@ from referral_engine.channels.book import Book
 from referral_engine.channels.channel import FaxTransport, MllpTransport, SpoolTransport
 from referral_engine.channels.channel import Transport as Configured
 from referral_engine.channels.engine import EhrSettings, Engine, Retry, Tls
-from referral_engine.transports.courier import LEASE_SECONDS, Courier, Submit
+from referral_engine.transports.courier import CLAIMED_AT_ONCE, LEASE_SECONDS, Courier, Submit
 from referral_engine.transports.mllp import CONNECT_SECONDS_MAX, Endpoint, MllpPeer
 from referral_engine.transports.reactor import Timer
 from referral_engine.transports.spool import InThread, Spool
@@ -48,6 +48,7 @@ class Lane:
     transport: Transport
     retry: Retry
     lease_seconds: float = LEASE_SECONDS
+    claimed_at_once: int = CLAIMED_AT_ONCE
 
 
 class LaneSet:
@@ -65,6 +66,7 @@ class LaneSet:
                 chance=world.chance,
                 retry=lane.retry,
                 lease_seconds=lane.lease_seconds,
+                claimed_at_once=lane.claimed_at_once,
             )
             for lane in lanes
         }
@@ -119,7 +121,8 @@ def lanes_of(book: Book, world: Surroundings) -> tuple[Lane, ...]:
         lanes.append(_configured(name, channel.transport, engine, world))
         if channel.fallback is not None:
             lanes.append(_configured(name + FALLBACK, channel.fallback, engine, world))
-    lanes.append(_spool(PATIENT, engine.patients.directory, Retry(), world))
+    patient = _spool(PATIENT, engine.patients.directory, Retry(), world)
+    lanes.append(replace(patient, claimed_at_once=1))  # a STOP must find what has not left yet
     lanes += [_spool(desk, f"{engine.spool_directory}/{desk}", Retry(), world) for desk in DESKS]
     return tuple(lanes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Final, Protocol
 
 from twisted.internet.interfaces import ITCPTransport
@@ -113,12 +114,13 @@ def write_now(transport: Wire, answer: bytes) -> None:
     Twisted would ask the poller to be told that the socket is writable, write, and ask not to be told any more: two
     system calls a message, each of which waits for the journal's thread to let go of the interpreter.
     """
-    if isinstance(transport, Connection) and not (
-        transport.dataBuffer or transport._tempDataBuffer  # noqa: SLF001  # no public name says what is queued
+    if (
+        isinstance(transport, Connection)
+        and transport.connected
+        and not (transport.disconnecting or transport.dataBuffer or transport._tempDataBuffer)  # noqa: SLF001  # no public name says what is queued
     ):
-        taken = transport.writeSomeData(answer) if transport.connected and not transport.disconnecting else 0
-        if isinstance(taken, int):  # otherwise an error: let the ordinary way meet it and tell the protocol
-            answer = answer[taken:]
+        with suppress(OSError):  # full, or gone: the ordinary way meets the same, and tells the protocol
+            answer = answer[transport.socket.send(answer) :]
     if answer:
         transport.write(answer)
 

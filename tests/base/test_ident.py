@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import replace
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
 from referral_engine.base.ident import CONTROL_ID_MAX, Phi, base32, control_id, is_npi, npi_check_digit, referral_id
+from referral_engine.base.values import replace
 from tests.builders import a_patient, a_referral
 
 CANARY = "Canary-Fenwick"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from referral_engine.base.values import replace
 from referral_engine.channels.channel import Channel, MllpTransport, Replies
 from referral_engine.channels.feed import Feed
 from referral_engine.channels.matcher import Condition, Matcher, OneOf, StartsWith

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 
 from referral_engine.base.errors import MessageFault
+from referral_engine.base.values import replace
 from referral_engine.channels.feed import DEFAULT_CONTROLS
 from referral_engine.channels.parties import Party
 from referral_engine.hl7.message import Message

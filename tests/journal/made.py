@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlcipher3 import dbapi2
 
 from referral_engine.base.ident import Phi
+from referral_engine.base.values import replace
 from referral_engine.journal.database import Connection, Cursor
 from referral_engine.journal.journal import Journal
 from referral_engine.journal.rows import (

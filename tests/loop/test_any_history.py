@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
 import hypothesis.strategies as st
@@ -33,7 +32,7 @@ from referral_engine.loop.events import (
     TaskClosed,
 )
 from referral_engine.loop.policy import Capabilities, HoldRule, Kind, Policy
-from referral_engine.loop.referral import Finality, Hold, Identifier, Moments, Referral, revised
+from referral_engine.loop.referral import Finality, Hold, Identifier, Referral
 from referral_engine.loop.rules import Decision, decide
 from referral_engine.loop.states import (
     OVER,
@@ -239,16 +238,3 @@ AnyHistory.TestCase.settings = settings(
     max_examples=min(PROFILE.max_examples, 500), stateful_step_count=50 if LONG else 20
 )
 TestAnyHistory = AnyHistory.TestCase
-
-
-def test_a_revised_value_is_what_replace_would_make() -> None:
-    referral = ordered().referral
-    changes = {"dispatch": Dispatch.SENT, "moments": Moments(sent_at=ORDERED_AT)}
-
-    made = revised(referral, changes)
-
-    assert made == replace(referral, **changes)  # type: ignore[arg-type]  # two fields
-    assert made is not referral
-    assert [one.name for one in fields(made) if getattr(made, one.name) is not getattr(referral, one.name)] == list(
-        changes
-    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
+from referral_engine.base.values import replace
 from referral_engine.loop.clocks import ROUNDS_APART, deadlines, due_at
 from referral_engine.loop.effects import Purpose, Recipient
 from referral_engine.loop.events import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import hypothesis.strategies as st
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from referral_engine.base.ident import Phi
+from referral_engine.base.values import replace
 from referral_engine.loop.matching import About, Candidate, Evidence, Level, Match, corroborates, grade, same_number
 from referral_engine.loop.referral import Document, Finality, Identifier, Patient, Referral
 from referral_engine.loop.states import Closure

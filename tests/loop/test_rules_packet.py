@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
 
+from referral_engine.base.values import replace
 from referral_engine.loop.effects import Purpose, Recipient, TaskKind
 from referral_engine.loop.events import (
     CancelConfirmed,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from referral_engine.base.values import replace
 from referral_engine.loop.effects import TO_PATIENT, Purpose, Recipient, TaskKind
 from referral_engine.loop.events import (
     Answer,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from referral_engine.base.ident import Phi
+from referral_engine.base.values import replace
 from referral_engine.channels.book import Book
 from referral_engine.channels.channel import Channel, FaxTransport, MessageSettings, MllpTransport, PatientText
 from referral_engine.channels.engine import EhrSettings, Engine, Identity, Outreach, Practice

@@ -8,7 +8,6 @@ Those five complaints, and no others, are left out here.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 from hl7apy.consts import VALIDATION_LEVEL
@@ -16,6 +15,7 @@ from hl7apy.core import Message
 from hl7apy.exceptions import ValidationError
 from hl7apy.parser import parse_message
 
+from referral_engine.base.values import replace
 from referral_engine.channels.engine import EhrSettings
 from referral_engine.loop.effects import Purpose, Recipient
 from referral_engine.loop.referral import Document, Finality, Identifier, Provider

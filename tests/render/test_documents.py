@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from time import perf_counter
 
 import pytest
 
 from referral_engine.base.ident import Phi
+from referral_engine.base.values import replace
 from referral_engine.channels.engine import EhrSettings
 from referral_engine.hl7.message import Message
 from referral_engine.loop.effects import Purpose, Recipient

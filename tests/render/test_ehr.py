@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from referral_engine.base.ident import Phi
+from referral_engine.base.values import replace
 from referral_engine.channels.engine import EhrSettings
 from referral_engine.hl7.message import Message
 from referral_engine.loop.effects import Purpose, Recipient

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+import subprocess
+import sys
 
 import pytest
 from pypdf import PdfReader
+from reportlab.graphics.barcode.code128 import Code128
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFontFace
 
 from referral_engine.base.ident import Phi
+from referral_engine.base.values import replace
 from referral_engine.channels.channel import SpoolTransport
 from referral_engine.loop.effects import Purpose, Recipient
 from referral_engine.loop.states import Urgency
+from referral_engine.render.barcode import code128
+from referral_engine.render.fonts import BOLD, EXTRA, LETTERS, REGULAR
 from referral_engine.render.letters import Printer
+from referral_engine.render.packet import Fact, Paragraph
+from referral_engine.render.pages import MARGIN, lines_of
 from referral_engine.render.render import render
+from referral_engine.render.sheet import PAGE_WIDTH, Sheet, pdf
 from tests.render.given import CHANNEL, FAMILY, GIVEN, MRN, ORDER, ORM, PATIENT, REFERRAL, by_fax, setting, to
 
 FAX_CHANNEL = by_fax()
@@ -198,3 +208,95 @@ def test_a_word_without_blanks_and_a_long_label_stay_on_the_paper():
 
     assert packet.replace(" ", "").count("W") >= 400
     assert "A label that is far too long for its column yes" in packet
+
+
+@pytest.mark.parametrize("purpose", EVERY_PURPOSE)
+def test_a_packet_is_small_enough_to_wait_in_the_journal(purpose):
+    assert len(faxed(purpose)) < 12_000
+
+
+def test_a_packet_in_plain_letters_is_written_without_loading_the_font_code():
+    code = (
+        "import sys\n"
+        "from referral_engine.loop.effects import Purpose, Recipient\n"
+        "from referral_engine.render.render import render\n"
+        "from tests.render.given import ORM, REFERRAL, by_fax, setting, to\n"
+        "render(to(Recipient.SPECIALIST, Purpose.ORDER), REFERRAL, setting(channel=by_fax(), source=ORM))\n"
+        "sys.exit('reportlab' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("font", [REGULAR, BOLD])
+def test_the_fonts_are_as_wide_as_their_maker_says_and_have_every_extra_letter(font):
+    theirs = pdfmetrics.getFont(font.name)
+    vera = TTFontFace(f"{font.vera}.ttf")
+
+    assert theirs.encName == "WinAnsiEncoding"
+    for code in {*range(0x20, 0x100)} - {0x7F, 0x81, 0x8D, 0x8F, 0x90, 0x9D}:
+        assert font.width(bytes([code]).decode("cp1252")) == theirs.widths[code]
+    for letter in EXTRA:
+        assert ord(letter) in vera.charToGlyph
+        assert font.width(letter) == round(round(vera.charWidths[ord(letter)]) * 0.95)
+
+
+@pytest.mark.parametrize("font", [REGULAR, BOLD])
+def test_every_letter_that_counts_as_printable_can_be_read_from_the_paper(font):
+    letters = "".join(map(chr, sorted(LETTERS)))
+    sheet = Sheet()
+    for at in range(0, len(letters), 20):
+        sheet.write(MARGIN, 700 - at, f"<{letters[at : at + 20]}>", font, 12)
+
+    reader = PdfReader(io.BytesIO(pdf([sheet], "Łetters (\\)")), strict=True)
+
+    said = reader.pages[0].extract_text()
+    for at in range(0, len(letters), 20):
+        assert f"<{letters[at : at + 20]}>".replace("\u00a0", " ") in said.replace("\u00a0", " ")
+    assert reader.metadata.title == "Łetters (\\)"
+
+
+def test_only_letters_helvetica_lacks_bring_a_font_along_and_only_in_their_weight():
+    def carried(note):
+        reader = PdfReader(io.BytesIO(faxed(source=ORM + f"NTE|2||{note}\r".encode("latin-1"))), strict=True)
+        fonts = reader.pages[1]["/Resources"]["/Font"].values()
+        return sorted(font["/BaseFont"] for font in (each.get_object() for each in fonts))
+
+    plain = ["/Helvetica", "/Helvetica-Bold"]
+    named = faxed(referral=replace(REFERRAL, patient=replace(PATIENT, family=Phi("Łuk"))))
+
+    assert carried("a\u00e9 50\u00b0 (plain) \u00bd") == plain
+    assert named.count(b"/FontFile2") == 2
+    assert faxed(referral=replace(REFERRAL, order=replace(ORDER, service_text="LDL ≥ 190"))).count(b"/FontFile2") == 1
+    assert "Łuk, Ottoline" in pages(named)[1]
+    assert faxed(referral=replace(REFERRAL, patient=replace(PATIENT, family=Phi("Łuk")))) == named
+
+
+def test_no_line_is_wider_than_the_paper():
+    texts = ("W" * 400, "lorem  ipsum " * 60, "Łódź ≥ 9 " * 40, "i" * 1000, "  led by blanks", "")
+    blocks = [block for text in texts for block in (Paragraph(text), Paragraph(text, strong=True), Fact(text, text))]
+
+    lines = list(lines_of(blocks, Printer(letters=LETTERS)))
+
+    assert all(line.x + line.font.width(line.text) * line.points / 1000 <= PAGE_WIDTH - MARGIN for line in lines)
+    assert sum(line.text.count("i") for line in lines) >= 4 * 1000
+    assert len([line for line in lines if line.text and set(line.text) == {"i"}]) < 40
+
+
+@pytest.mark.parametrize("text", ["RE-0042", "R", "RE-123", "RE-12345", "RE-123456", "a b~!{}", "REF/2026/00000017"])
+def test_the_bars_are_those_another_maker_draws(text):
+    theirs = Code128(text, quiet=False)
+    theirs.validate()
+    theirs.encode()
+    widths = tuple(ord(bar.lower()) - ord("a") + 1 for bar in theirs.decompose())
+
+    assert code128(text) == widths
+
+
+def test_the_cover_has_the_bars_and_leaves_them_out_where_they_cannot_say_the_number():
+    def bars(referral_id):
+        reader = PdfReader(io.BytesIO(faxed(referral=replace(REFERRAL, id=referral_id))), strict=True)
+        return reader.pages[0].get_contents().get_data().count(b" 46.00 re")
+
+    assert bars("RE-0042") == len(code128("RE-0042")[::2])
+    assert bars("RÉ-0042") == 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from referral_engine.base.ident import Phi
+from referral_engine.base.values import replace
 from referral_engine.channels.channel import PatientText
 from referral_engine.channels.engine import Outreach, Practice
 from referral_engine.loop.effects import TO_PATIENT, Purpose, Recipient

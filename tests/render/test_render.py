@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
+from referral_engine.base.values import replace
 from referral_engine.loop.effects import NOTICES_TO_SPECIALIST, ORDERS, TO_PATIENT, Purpose, Recipient
 from referral_engine.render.render import render
 from tests.render.given import CHANNEL, FAX, MDM, ORM, ORU, REFERRAL, setting, to

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from referral_engine.base.errors import MessageFault
+from referral_engine.base.values import replace
 from referral_engine.channels.channel import MllpTransport
 from referral_engine.channels.engine import Identity
 from referral_engine.hl7.message import Message

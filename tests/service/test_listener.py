@@ -7,6 +7,7 @@ import pytest
 from referral_engine.base.errors import JournalError, OutcomeUnknown
 from referral_engine.channels.engine import Listener, Tls
 from referral_engine.flow.inputs import Arrived, Receipt
+from referral_engine.service.door import Waiter
 from tests.service.doubles import Bench, PausedExecutor, Wire, framed
 
 MESSAGE = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A08|1|P|2.5.1\r"
@@ -37,24 +38,19 @@ def test_several_frames_of_one_read_are_answered_in_order_with_one_write() -> No
     assert len(bench.step.batches) == 1
 
 
-def test_answers_leave_in_the_order_of_the_requests_when_receipts_come_back_out_of_order() -> None:
-    from twisted.internet.defer import Deferred
-
+def test_answers_leave_in_the_order_of_the_requests_when_receipts_come_back_out_of_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = Bench()
     wire = bench.must_connect()
-    receipts: list[Deferred[Receipt]] = []
-
-    def submit(_given: object) -> Deferred[Receipt]:
-        receipts.append(Deferred())
-        return receipts[-1]
-
-    bench.door.submit = submit  # type: ignore[method-assign]
+    waiters: list[Waiter] = []
+    monkeypatch.setattr(bench.door, "put", lambda _given, waiter: waiters.append(waiter))
 
     wire.protocol.dataReceived(framed(b"1", b"2"))
-    receipts[1].callback(Receipt(answer=b"second"))
+    waiters[1].answered(Receipt(answer=b"second"))
     bench.listener.flush()
     early = wire.value()
-    receipts[0].callback(Receipt(answer=b"first"))
+    waiters[0].answered(Receipt(answer=b"first"))
     bench.listener.flush()
 
     assert early == b""

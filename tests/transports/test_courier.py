@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from twisted.internet.task import Clock
 
 from referral_engine.base.clock import ManualClock, to_micros
 from referral_engine.base.errors import JournalError
+from referral_engine.base.values import replace
 from referral_engine.channels.engine import Retry
 from referral_engine.flow.inputs import Claim, Input, Receipt, Settled
 from referral_engine.journal.rows import EffectRow

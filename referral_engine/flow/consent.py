@@ -1,0 +1,60 @@
+"""Whether a text for a patient may leave now: consent, sense and the caps, asked in the transaction that claims it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from referral_engine.base.clock import MICROSECONDS
+from referral_engine.flow.turn import Turn
+from referral_engine.journal.rows import EffectRow, EffectState
+from referral_engine.loop.effects import Purpose, Recipient
+from referral_engine.loop.referral import Referral
+from referral_engine.loop.states import Appointment, Outreach
+
+DAY: Final = 86_400 * MICROSECONDS
+LANE: Final = "patient"
+REFERRALS_MAX: Final = 50  # of one patient, whose texts are counted together
+
+
+def may_leave(turn: Turn, row: EffectRow) -> bool:
+    """True for whoever is no patient; a patient's text is sent, cancelled or put off until a cap allows it."""
+    if row.recipient != Recipient.PATIENT.value:
+        return True
+    referral = turn.unit.referral(row.referral)
+    assert referral is not None, "a sending belongs to a stored referral"
+    if referral.outreach is Outreach.OPTED_OUT or referral.patient.deceased:
+        return _not_now(turn, row, EffectState.CANCELLED, 0, "withdrawn: the patient must not be written to")
+    if row.purpose == Purpose.REMINDER.value and referral.appointment is not Appointment.BOOKED:
+        return _not_now(turn, row, EffectState.CANCELLED, 0, "withdrawn: nothing is booked any more")
+    again_at = _free_at(turn, referral, row.id)
+    if again_at > turn.now_micros:
+        return _not_now(turn, row, EffectState.QUEUED, again_at, "put off: the patient was written to often enough")
+    return True
+
+
+def _not_now(turn: Turn, row: EffectRow, state: EffectState, again_at: int, reason: str) -> bool:
+    turn.unit.settle(row.id, row.token, state, turn.now_micros, again_at, reason)
+    turn.audit("door", "held back", f"effect {row.id}", reason)
+    return False
+
+
+def _free_at(turn: Turn, referral: Referral, number: int) -> int:
+    """When the caps allow the next text to this patient, over all of the patient's referrals; 0 for now."""
+    limits = turn.book.engine.patients
+    found = {referral.id}
+    for known in referral.patient.ids:
+        if known.authority:
+            found.update(turn.unit.patients(known.value, known.authority)[:REFERRALS_MAX])
+    since = turn.now_micros - 7 * DAY
+    sent = sorted(at for identity in found for at in turn.unit.lately(identity, LANE, since, number))
+    today = [at for at in sent if at > turn.now_micros - DAY]
+    return max(
+        _after(today, limits.per_day, DAY, turn.now_micros), _after(sent, limits.per_week, 7 * DAY, turn.now_micros)
+    )
+
+
+def _after(sent: list[int], cap: int, span: int, now: int) -> int:
+    """When one more fits under a cap of so many in a span; 0 for now.  A cap of none is asked again later."""
+    if cap == 0:
+        return now + span
+    return sent[-cap] + span if len(sent) >= cap else 0

@@ -1,0 +1,291 @@
+"""What every frame gets at the door: custody, an answer or a reason for silence, and nothing twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from referral_engine.flow.inputs import SetAside
+from referral_engine.journal.rows import Disposition
+from tests.flow.stage import BOOKING, ORDER, arrived, door, engine, kinds, owed, row, said, sample, tasks, whole
+
+OUR_OWN = {"MSH-3": "REFERRAL_ENGINE", "MSH-4": "SPRINGFIELD"}
+ACK = b"MSH|^~\\&|EHR|SPRINGFIELD|REFERRAL_ENGINE|SPRINGFIELD|20260302090000||ACK|A1|P|2.5.1\rMSA|AA|RE0001\r"
+
+
+# ---------------------------------------------------------------------------------------------- the same message again
+
+
+def test_the_same_bytes_again_get_the_first_answer_and_change_nothing() -> None:
+    stage = engine()
+    first = stage.receive(sample(ORDER))
+    before = whole(stage)
+
+    again = stage.receive(sample(ORDER))
+
+    assert again.duplicate
+    assert again.answer == first.answer
+    assert again.sequence == first.sequence
+    assert whole(stage) == before
+
+
+def test_the_same_bytes_twice_in_one_batch_are_one_message() -> None:
+    stage = engine()
+
+    first, again = stage.step.run([arrived(sample(ORDER)), arrived(sample(ORDER))])
+
+    assert again.duplicate
+    assert again.answer == first.answer != b""
+    assert stage.journal.read().counts().received() == 1
+    assert len(stage.journal.read().referrals()) == 1
+
+
+def test_the_same_bytes_after_a_restart_get_the_first_answer(tmp_path: Path) -> None:
+    step, journal = door(tmp_path / "journal.db")
+    (first,) = step.run([arrived(sample(ORDER))])
+    effects = journal.read().owed_after(0)
+    journal.close()
+
+    step, journal = door(tmp_path / "journal.db", "2026-03-04 08:00")
+    (again,) = step.run([arrived(sample(ORDER))])
+
+    assert again.duplicate
+    assert again.answer == first.answer
+    assert journal.read().owed_after(0) == effects
+    assert journal.read().counts().received() == 1
+    journal.close()
+
+
+@pytest.mark.parametrize("name", ["bad/no-msh.hl7", "bad/unknown-sender.hl7", "bad/training-system.hl7"])
+def test_what_was_refused_is_refused_again_in_the_same_words(name: str) -> None:
+    stage = engine()
+    first = stage.receive(sample(name))
+    before = whole(stage)
+
+    again = stage.receive(sample(name))
+
+    assert again.answer == first.answer != b""
+    assert whole(stage) == before
+
+
+def test_the_same_control_id_with_other_bytes_is_a_new_message_and_flagged() -> None:
+    stage = engine()
+    first = stage.receive(sample(ORDER))
+
+    other = stage.receive(sample(ORDER, {"NTE-3": "Please see within three weeks."}))
+
+    assert not other.duplicate
+    assert said(other) == "AA"
+    assert row(stage, other).reason.endswith(
+        f"its control id was used before, by message {first.sequence} with other bytes"
+    )
+    assert stage.journal.read().counts().received() == 2
+
+
+def test_the_same_control_id_from_another_sender_is_nothing_special() -> None:
+    stage = engine()
+    stage.receive(sample(ORDER))
+
+    other = stage.receive(sample(BOOKING, {"MSH-10": "EHR1001"}))
+
+    assert "control id" not in row(stage, other).reason
+
+
+# ---------------------------------------------------------------------------------------------- refused, and kept
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "reason"),
+    [
+        (sample(ORDER, {"MSH-3": "NOBODY"}), "207", "not allowed here"),
+        (sample(ORDER, {"MSH-11": "T"}), "202", "processing id"),
+        (sample(ORDER, {"MSH-11": ""}), "202", "processing id"),
+        (sample(ORDER, {"MSH-12": "3.0"}), "203", "version"),
+        (sample(ORDER, OUR_OWN), "207", "a loop"),
+    ],
+    ids=["unknown-sender", "test-data", "no-processing-id", "refused-version", "our-own"],
+)
+def test_a_refused_message_is_answered_ar_kept_whole_and_shown(raw: bytes, code: str, reason: str) -> None:
+    stage = engine()
+
+    receipt = stage.receive(raw)
+
+    assert said(receipt) == "AR"
+    assert said(receipt, "ERR-3") == code
+    assert said(receipt, "MSA-2") == "EHR1001"
+    kept = row(stage, receipt)
+    assert (kept.disposition, kept.raw, kept.peer) == (Disposition.QUARANTINED, raw, "127.0.0.1")
+    assert reason in kept.reason
+    (task,) = tasks(stage, "quarantine")
+    assert task.message == receipt.sequence
+    assert not stage.journal.read().referrals()
+    assert not owed(stage)
+
+
+def test_a_message_of_a_type_nobody_knows_is_taken_and_nothing_follows() -> None:
+    stage = engine()
+
+    receipt = stage.receive(sample("bad/unknown-type.hl7"))
+
+    assert said(receipt) == "AA"
+    assert row(stage, receipt).disposition is Disposition.NO_OP
+    assert row(stage, receipt).reason
+    assert kinds(stage) == []
+
+
+def test_an_acknowledgment_at_the_listener_is_kept_and_never_answered() -> None:
+    stage = engine()
+
+    receipt = stage.receive(ACK)
+
+    assert receipt.answer == b""
+    assert row(stage, receipt).raw == ACK
+    assert row(stage, receipt).disposition is Disposition.QUARANTINED
+
+
+def test_bytes_without_a_header_are_answered_ar_as_well_as_can_be_and_kept() -> None:
+    stage = engine()
+    raw = sample("bad/no-msh.hl7")
+
+    receipt = stage.receive(raw)
+
+    assert said(receipt) == "AR"
+    assert row(stage, receipt).raw == raw
+    assert row(stage, receipt).reason.startswith("unreadable")
+    assert kinds(stage) == ["quarantine"]
+
+
+def test_a_blank_frame_is_kept_and_there_is_nobody_to_answer() -> None:
+    stage = engine()
+
+    receipt = stage.receive(b"\r\n")
+
+    assert receipt.answer == b""
+    assert row(stage, receipt).raw == b"\r\n"
+
+
+def test_several_messages_in_one_frame_are_answered_ae_and_none_is_applied() -> None:
+    stage = engine()
+    raw = sample(ORDER) + sample("orm-o01-electrophysiology-ppo.hl7")
+
+    receipt = stage.receive(raw)
+
+    assert said(receipt) == "AE"
+    assert row(stage, receipt).disposition is Disposition.QUARANTINED
+    assert row(stage, receipt).raw == raw
+    assert not stage.journal.read().referrals()
+    assert kinds(stage) == ["quarantine"]
+
+
+def test_a_frame_of_nothing_but_headers_is_answered_ae_too() -> None:
+    stage = engine()
+
+    receipt = stage.receive(sample(ORDER) + b"MSH|^~\\&|EHR\r" * 10_001)
+
+    assert said(receipt) == "AE"
+    assert row(stage, receipt).disposition is Disposition.QUARANTINED
+
+
+# ---------------------------------------------------------------------------------------------- ways to be answered
+
+
+@pytest.mark.parametrize(
+    ("accept", "application", "code"),
+    [
+        ("", "", "AA"),
+        ("AL", "NE", "CA"),
+        ("AL", "AL", "CA"),
+        ("SU", "", "CA"),
+        ("NE", "AL", "AA"),
+        ("NE", "NE", ""),
+        ("ER", "NE", ""),
+    ],
+)
+def test_the_sender_is_answered_in_the_mode_it_asks_for(accept: str, application: str, code: str) -> None:
+    stage = engine()
+
+    receipt = stage.receive(sample(ORDER, {"MSH-15": accept, "MSH-16": application}))
+
+    assert said(receipt) == code
+    assert row(stage, receipt).answer_code == code
+    assert row(stage, receipt).disposition is Disposition.APPLIED
+
+
+def test_a_refusal_in_enhanced_mode_is_a_cr_even_for_who_hears_errors_only() -> None:
+    stage = engine()
+
+    receipt = stage.receive(sample(ORDER, {"MSH-11": "T", "MSH-15": "ER", "MSH-16": "NE"}))
+
+    assert said(receipt) == "CR"
+
+
+def test_an_order_without_a_control_id_is_taken_and_its_copy_is_the_same_message() -> None:
+    stage = engine()
+    raw = sample(ORDER, {"MSH-10": ""})
+
+    first = stage.receive(raw)
+    again = stage.receive(raw)
+    other = stage.receive(sample("orm-o01-electrophysiology-ppo.hl7", {"MSH-10": ""}))
+
+    assert said(first) == "AA"
+    assert again.duplicate
+    assert again.answer == first.answer
+    assert not other.duplicate
+    assert "control id" not in row(stage, other).reason
+    assert len(stage.journal.read().referrals()) == 2
+
+
+# ---------------------------------------------------------------------------------------------- poison
+
+
+def test_a_message_that_breaks_the_engine_is_kept_and_shown_and_its_sender_may_go_on() -> None:
+    stage = engine()
+    raw = sample(ORDER)
+
+    receipt = stage.put(SetAside(arrived=arrived(raw), reason="ZeroDivisionError"))
+
+    assert said(receipt) == "AA"
+    assert row(stage, receipt).raw == raw
+    assert row(stage, receipt).disposition is Disposition.QUARANTINED
+    (task,) = tasks(stage, "quarantine")
+    assert "ZeroDivisionError" in task.reason
+    assert task.message == receipt.sequence
+    assert not stage.journal.read().referrals()
+
+
+def test_poison_that_was_set_aside_is_not_tried_again_when_it_is_sent_again() -> None:
+    stage = engine()
+    first = stage.put(SetAside(arrived=arrived(sample(ORDER)), reason="ZeroDivisionError"))
+
+    again = stage.receive(sample(ORDER))
+
+    assert again.duplicate
+    assert again.answer == first.answer
+    assert not stage.journal.read().referrals()
+
+
+def test_the_same_poison_twice_in_one_batch_is_set_aside_once() -> None:
+    stage = engine()
+    poison = SetAside(arrived=arrived(sample(ORDER)), reason="ZeroDivisionError")
+
+    first, again = stage.step.run([poison, poison])
+
+    assert again.duplicate
+    assert again.answer == first.answer
+    assert len(tasks(stage)) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [(sample("bad/unknown-sender.hl7"), "AR"), (ACK, ""), (sample("bad/no-msh.hl7"), "AR")],
+    ids=["unknown-sender", "acknowledgment", "unreadable"],
+)
+def test_poison_earns_no_better_answer_than_its_sender_would_get(raw: bytes, code: str) -> None:
+    stage = engine()
+
+    receipt = stage.put(SetAside(arrived=arrived(raw), reason="ZeroDivisionError"))
+
+    assert said(receipt) == code
+    assert row(stage, receipt).raw == raw
+    assert kinds(stage) == ["quarantine"]
