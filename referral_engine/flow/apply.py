@@ -22,6 +22,8 @@ from referral_engine.loop.referral import Referral
 from referral_engine.loop.rules import Decision, decide
 from referral_engine.render.render import Rendered, Setting, render
 
+REMEMBERED_MAX: Final = 4_096  # referrals whose running clocks need not be derived again
+POINTLESS: Final = "withdrawn: what happened made it pointless"
 EFFECTS_MAX: Final = 30  # of one event; the ordinal in MSH-10 has two letters, and no rule owes more
 
 
@@ -66,6 +68,9 @@ def _event_row(turn: Turn, decision: Decision, event: Event, reason: str, sequen
 def _running_before(turn: Turn, referral: Referral, policy: Policy) -> tuple[Deadline, ...]:
     """The clocks that run now; those an older configuration started are asked from the journal."""
     if referral.config == turn.book.version:
+        known = turn.running.get(referral.id)
+        if known is not None and known[0] is referral and known[1] is policy:
+            return known[2]
         return deadlines(referral, policy)
     return tuple(
         Deadline(Kind(row.kind), row.generation, from_micros(row.due_at))
@@ -78,15 +83,18 @@ def _move_clocks(turn: Turn, before: tuple[Deadline, ...], after: Referral, poli
     """Write the difference between the clocks that ran and those that should run."""
     running = deadlines(after, policy)
     assert running or after.is_over, "an open referral always owns a deadline"
+    if len(turn.running) >= REMEMBERED_MAX:
+        turn.running.clear()
+    turn.running[after.id] = (after, policy, running)
     if running == before:
         return
     added = [
-        DeadlineRow(referral=after.id, kind=one.kind.value, generation=one.generation, due_at=to_micros(one.due_at))
+        DeadlineRow(referral=after.id, kind=str(one.kind), generation=one.generation, due_at=to_micros(one.due_at))
         for one in running
         if one not in before
     ]
     wanted = {(one.kind, one.generation) for one in running}
-    removed = [(one.kind.value, one.generation) for one in before if (one.kind, one.generation) not in wanted]
+    removed = [(str(one.kind), one.generation) for one in before if (one.kind, one.generation) not in wanted]
     turn.unit.change_deadlines(after.id, added, removed)
 
 
@@ -98,11 +106,11 @@ def _carry_out(turn: Turn, referral: Referral, effect: Effect, sequence: int, or
         case OpenTask():
             turn.open_task(effect, referral=referral.id, channel=referral.channel)
         case CloseTasks():
-            kinds = frozenset(kind.value for kind in effect.kinds)
-            turn.unit.close_tasks(referral.id, kinds, turn.now_micros, "no longer needed")
+            turn.unit.close_tasks(referral.id, effect.kinds, turn.now_micros, "no longer needed")
         case Withdraw():
-            purposes = frozenset(purpose.value for purpose in effect.purposes)
-            turn.unit.withdraw(referral.id, purposes, turn.now_micros, "withdrawn: what happened made it pointless")
+            turn.unit.withdraw(
+                referral.id, effect.purposes, turn.now_micros, "withdrawn: what happened made it pointless"
+            )
     return ordinal
 
 
@@ -126,8 +134,8 @@ def _owe(turn: Turn, referral: Referral, send: Send, sequence: int, ordinal: int
             ordinal=ordinal,
             lane=rendered.lane,
             transport=rendered.transport,
-            recipient=send.to.value,
-            purpose=send.purpose.value,
+            recipient=str(send.to),
+            purpose=str(send.purpose),
             about=send.about,
             wire_id=wire_id,
             body=rendered.body,

@@ -10,7 +10,7 @@ from referral_engine.base.errors import MessageFault
 from referral_engine.channels.parties import Party, party_for
 from referral_engine.flow.answers import answer, answer_unreadable
 from referral_engine.flow.evidence import consider
-from referral_engine.flow.inputs import Arrived, Receipt, SetAside
+from referral_engine.flow.inputs import Arrived, FrameBroken, Receipt, SetAside
 from referral_engine.flow.turn import Turn
 from referral_engine.flow.verdict import Verdict
 from referral_engine.hl7.ack import Code, carries_ack
@@ -123,13 +123,7 @@ def _refusal(turn: Turn, arrived: Arrived, message: Message, party: Party | None
 
 
 def _keep_unreadable(turn: Turn, arrived: Arrived, fault: MessageFault) -> Receipt:
-    key = MessageKey(
-        partner=UNKNOWN_SENDER,
-        sending_application="",
-        sending_facility="",
-        control_id=b"",
-        sha256=hashlib.sha256(arrived.raw).digest(),
-    )
+    key = _key_of_nobody(arrived.raw)
     earlier = turn.unit.earlier(key)
     if earlier and earlier.same_bytes:
         return _again(turn, key, earlier)
@@ -139,6 +133,29 @@ def _keep_unreadable(turn: Turn, arrived: Arrived, fault: MessageFault) -> Recei
     _show(turn, sequence, reason)
     verdict = Verdict(disposition=Disposition.QUARANTINED, reason=reason)
     return _keep(turn, arrived, key, sequence, "", verdict, code, made)
+
+
+def keep_broken(turn: Turn, broken: FrameBroken) -> Receipt:
+    """Keep what is left of a broken frame where people look for refusals; nobody is answered."""
+    key = _key_of_nobody(broken.evidence)
+    earlier = turn.unit.earlier(key)
+    if earlier and earlier.same_bytes:
+        return _again(turn, key, earlier)
+    arrived = Arrived(raw=broken.evidence, peer=broken.peer)
+    reason = f"{broken.reason}: {broken.sentence}; the beginning is kept"
+    verdict = Verdict(disposition=Disposition.QUARANTINED, reason=reason)
+    return _keep(turn, arrived, key, turn.unit.next_sequence(), "", verdict, "", b"")
+
+
+def _key_of_nobody(raw: bytes) -> MessageKey:
+    """The key of bytes that say nothing of their sender."""
+    return MessageKey(
+        partner=UNKNOWN_SENDER,
+        sending_application="",
+        sending_facility="",
+        control_id=b"",
+        sha256=hashlib.sha256(raw).digest(),
+    )
 
 
 def _show(turn: Turn, sequence: int, reason: str) -> None:

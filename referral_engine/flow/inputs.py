@@ -19,6 +19,15 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True):
     certificate: str = ""  # subject of the client certificate, "" on plain connections
 
 
+class FrameBroken(msgspec.Struct, frozen=True, kw_only=True):
+    """A peer broke framing: nothing can be read or answered, a little of what it sent is kept."""
+
+    evidence: bytes  # the beginning of the broken frame, a few KiB at most
+    peer: str
+    reason: str  # the counter's word, "frame-too-long"
+    sentence: str  # the operator's sentence; never the peer's bytes
+
+
 class SetAside(msgspec.Struct, frozen=True, kw_only=True):
     """A message whose handling broke twice: keep its bytes, tell a person, let the others go on."""
 
@@ -95,7 +104,18 @@ class OutboxDecision(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
-Input = Arrived | SetAside | Ticked | Claim | Settled | TaskClaimed | TaskDone | PatientReplied | OutboxDecision
+Input = (
+    Arrived
+    | FrameBroken
+    | SetAside
+    | Ticked
+    | Claim
+    | Settled
+    | TaskClaimed
+    | TaskDone
+    | PatientReplied
+    | OutboxDecision
+)
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

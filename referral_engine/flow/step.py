@@ -9,11 +9,12 @@ from typing import assert_never
 from referral_engine.base.clock import Clock, from_micros, to_micros
 from referral_engine.base.values import replace
 from referral_engine.channels.book import Book
-from referral_engine.flow.arrivals import arrive, set_aside
+from referral_engine.flow.arrivals import arrive, keep_broken, set_aside
 from referral_engine.flow.deliveries import claim, decide, settle
 from referral_engine.flow.inputs import (
     Arrived,
     Claim,
+    FrameBroken,
     Input,
     OutboxDecision,
     PatientReplied,
@@ -28,7 +29,9 @@ from referral_engine.flow.people import claim_task, finish_task, hear_patient
 from referral_engine.flow.sweep import tick
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.journal import Journal
+from referral_engine.loop.clocks import Deadline
 from referral_engine.loop.policy import Policy
+from referral_engine.loop.referral import Referral
 
 
 class Step:
@@ -39,6 +42,7 @@ class Step:
         self.journal = journal
         self.book = book
         self.clock = clock
+        self._running: dict[str, tuple[Referral, Policy, tuple[Deadline, ...]]] = {}
         self._day: date | None = None  # of the newest tick
         engine = book.engine
         calendar = engine.calendars.get("default") or next(iter(engine.calendars.values()))
@@ -60,6 +64,7 @@ class Step:
                 now=now,
                 now_micros=now_micros,
                 default_policy=self._policy,
+                running=self._running,
                 day_begins=self._day != now.date(),
             )
             receipts = [_pass(turn, one) for one in inputs]
@@ -88,6 +93,8 @@ def _pass(turn: Turn, one: Input) -> Receipt:  # one arm an input
             return hear_patient(turn, one)
         case OutboxDecision():
             return decide(turn, one)
+        case FrameBroken():
+            return keep_broken(turn, one)
         case SetAside():
             return set_aside(turn, one)
         case _:

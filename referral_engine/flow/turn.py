@@ -11,10 +11,11 @@ from referral_engine.channels.channel import Channel
 from referral_engine.journal.rows import AuditRow, TaskRow, TaskState
 from referral_engine.journal.unit import Unit
 from referral_engine.loop.calendar import Calendar
-from referral_engine.loop.clocks import due_at
+from referral_engine.loop.clocks import Deadline, due_at
 from referral_engine.loop.effects import OpenTask
 from referral_engine.loop.policy import Duration, Policy
 from referral_engine.loop.policy import Unit as TimeUnit
+from referral_engine.loop.referral import Referral
 
 TASK_DUE = Duration(1, TimeUnit.BUSINESS_DAYS)
 URGENT_TASK_DUE = Duration(4, TimeUnit.HOURS)
@@ -31,6 +32,7 @@ class Turn:
     now_micros: int
     default_policy: Policy
     day_begins: bool = False  # no tick of this day has been through the door yet
+    running: dict[str, tuple[Referral, Policy, tuple[Deadline, ...]]]  # the clocks last derived of a referral
     lanes: set[str] = field(default_factory=set)  # that have new work
     raws: dict[int, bytes] = field(default_factory=dict)  # bytes of messages this batch has in hand
 

@@ -306,6 +306,11 @@ class Deframer:
             self._buffer += piece[:EVIDENCE_BYTES_MAX]
             raise WireError("frame-too-long", f"a frame is longer than {self._frame_bytes_max} bytes")
 
+    def give_up(self, fault: WireError) -> None:
+        """Let the caller end the stream for a reason of its own, such as time; `error` and `evidence` say so."""
+        if self.error is None:
+            self._die(fault)
+
     def _die(self, fault: WireError) -> None:
         """Remember the break, keep a little of what was broken, give the memory back."""
         self.error = fault

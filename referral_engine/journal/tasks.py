@@ -28,6 +28,8 @@ _CLOSE = """
 UPDATE tasks SET state = 'done', closed_at = ?, note = ?
 WHERE referral = ? AND kind = ? AND state <> 'done' AND referral <> ''
 """
+# The open tasks of one referral: most events find none.
+_OPEN_OF = "SELECT kind FROM tasks WHERE referral = ? AND state <> 'done' AND referral <> ''"
 # A person takes a task that is free, or theirs already.
 _CLAIM = """
 UPDATE tasks SET state = 'claimed', claimed_by = ?
@@ -76,8 +78,11 @@ class Tasks:
 
     def close(self, referral: str, kinds: Iterable[str], at: int, note: str) -> int:
         """Close the open tasks of these kinds; how many there were."""
-        wanted = [(at, note, referral, str(kind)) for kind in kinds]
-        return max(self._cursor.executemany(_CLOSE, wanted).rowcount, 0) if wanted else 0
+        pointless = frozenset(kinds)
+        open_now = [row[0] for row in self._cursor.execute(_OPEN_OF, (referral,)).fetchall() if row[0] in pointless]
+        if open_now:
+            self._cursor.executemany(_CLOSE, [(at, note, referral, kind) for kind in open_now])
+        return len(open_now)
 
     def claim(self, number: int, by: str) -> TaskRow | None:
         """Let a person take a task; None when it is done, another's, or unknown."""

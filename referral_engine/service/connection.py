@@ -64,6 +64,10 @@ class House(Shape):
         """Whether the unfinished frames of all connections take more memory than they may."""
         ...
 
+    def broken(self, peer: str, fault: WireError, evidence: bytes) -> None:
+        """The peer broke framing, and this is the beginning of what it sent."""
+        ...
+
     def left(self, connection: MllpConnection) -> None:
         """The connection is gone."""
         ...
@@ -341,6 +345,8 @@ class MllpConnection(Protocol):
     def _break(self, fault: WireError) -> None:
         """The peer broke framing: frames that were complete get their answer, then the connection is closed."""
         self._broke(fault.reason)
+        self._deframer.give_up(fault)
+        self._house.broken(self.peer, fault, self._deframer.evidence)
         self._closing = True
         self.proceed()
 

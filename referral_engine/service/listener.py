@@ -12,7 +12,9 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall
 
+from referral_engine.base.errors import WireError
 from referral_engine.channels.engine import Listener
+from referral_engine.flow.inputs import FrameBroken, Receipt
 from referral_engine.hl7.mllp import Deframer
 from referral_engine.service.connection import Doorway, MllpConnection
 from referral_engine.service.counts import ListenerCounts
@@ -22,11 +24,26 @@ from referral_engine.transports.reactor import OpenPort, Ports, Timer
 UNFINISHED_BYTES_MAX: Final = 256 * 1024 * 1024  # of all open frames; stops many peers that each begin a large one
 CONNECTS_PER_WINDOW_MAX: Final = 1000  # of one peer in WINDOW_SECONDS; stops a reconnect loop
 WINDOW_SECONDS: Final = 10.0
+EVIDENCE_PER_WINDOW_MAX: Final = 20  # broken frames of one peer that are kept; stops garbage from filling the disk
+EVIDENCE_WINDOW_SECONDS: Final = 600.0
 LOOK_SECONDS: Final = 1.0
 BACKLOG: Final = 128  # connections the kernel holds for us
 HOLDERS_SHOWN: Final = 5
 
 _log = structlog.get_logger()
+
+
+class _Nobody:
+    """Waits for a receipt that nobody is told of."""
+
+    def answered(self, receipt: Receipt) -> None:
+        """Kept."""
+
+    def refused(self, error: Exception) -> None:
+        """Not kept: a fenced door says so to everyone itself."""
+
+
+_NOBODY: Final = _Nobody()
 
 
 class MllpListener(ServerFactory):
@@ -54,6 +71,8 @@ class MllpListener(ServerFactory):
         self._connections: dict[MllpConnection, None] = {}
         self._by_peer: Counter[str] = Counter()
         self._lately: Counter[str] = Counter()
+        self._evidence: Counter[str] = Counter()  # broken frames kept, by peer, in this window
+        self._evidence_at = clock.seconds()
         self._window_at = clock.seconds()
         self._ready: dict[MllpConnection, None] = {}
         self._waiting: dict[MllpConnection, None] = {}
@@ -192,6 +211,14 @@ class MllpListener(ServerFactory):
         """Whether open frames take too much memory together."""
         return sum(connection.unfinished_bytes for connection in self._connections) > UNFINISHED_BYTES_MAX
 
+    def broken(self, peer: str, fault: WireError, evidence: bytes) -> None:
+        """Keep a little of what broke, in the quarantine where people look; of one peer only so much in a window."""
+        if not evidence or self._evidence[peer] >= EVIDENCE_PER_WINDOW_MAX:
+            return
+        self._evidence[peer] += 1
+        kept = FrameBroken(evidence=evidence, peer=peer, reason=fault.reason, sentence=str(fault))
+        self._door.put(kept, _NOBODY)
+
     def left(self, connection: MllpConnection) -> None:
         """It is gone."""
         self._connections.pop(connection, None)
@@ -227,6 +254,9 @@ class MllpListener(ServerFactory):
 
     def _look(self) -> None:
         now = self._clock.seconds()
+        if now - self._evidence_at > EVIDENCE_WINDOW_SECONDS:
+            self._evidence_at = now
+            self._evidence.clear()
         for connection in list(self._connections):
             connection.look(now, self.settings.idle_timeout_seconds)
 

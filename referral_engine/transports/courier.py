@@ -23,7 +23,7 @@ from referral_engine.transports.transport import Attempt, Transport
 
 POLL_SECONDS: Final = 5.0  # between two looks for retries that have become due
 LEASE_SECONDS: Final = 120.0  # after a crash, how long until another run may take what was in flight
-CLAIMED_AT_ONCE: Final = 8  # so that the next sendings are at hand while outcomes wait for their commit
+CLAIMED_AT_ONCE: Final = 16  # so that the next sendings are at hand while outcomes wait for their commit
 CLAIM_SECONDS_MAX: Final = 5.0  # from a lease to its sending; older ones go back, for a person may decide on them
 LANE_PAUSE_SECONDS_MAX: Final = 60.0  # while the other side is away: how long until it is tried again
 PAUSE_SECONDS_MIN: Final = 0.1  # stops a lucky draw from becoming a loop
@@ -228,10 +228,12 @@ class Courier:
     def _came_back(self, receipt: Receipt, given: Claim | Settled) -> None:
         self._trips -= 1
         claim = given if isinstance(given, Claim) else given.claim
-        if claim is not None and receipt.refused:
-            self._travel(claim)  # the lease was lost, and with it the rest of the trip
-            return
-        if claim is not None and claim.limit:
+        if receipt.refused:  # the lease was lost: the rest of the trip was not carried out, nor are the others to trust
+            self._hand_back(self._let_go(self._held))
+            if claim is not None:
+                self._travel(claim)
+                return
+        elif claim is not None and claim.limit:
             self._asking = False
             self._look_again |= len(receipt.effects) == claim.limit
             self._take(receipt.effects)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 from typing import Protocol as Shape
 
@@ -22,7 +24,7 @@ from referral_engine.journal.rows import EffectRow
 from referral_engine.loop.events import Outcome
 from referral_engine.transports.reactor import Later, Timer
 from referral_engine.transports.transport import Attempt
-from referral_engine.transports.wire import Wire, closed_or_talking, keep_alive
+from referral_engine.transports.wire import Wire, closed_or_talking, keep_alive, write_now
 
 CONNECT_SECONDS_MAX: Final = 10.0  # to a finished TLS handshake; stops an address that swallows SYN
 ANSWER_BYTES_MAX: Final = 1024 * 1024  # an acknowledgment is small; stops a peer that never ends one
@@ -95,6 +97,8 @@ class MllpPeer:
         self._line: _Line | None = None
         self._connecting: Deferred[IProtocol] | None = None
         self._exchange: _Exchange | None = None
+        self._listening = False  # to frames that came together
+        self._settled: Callable[[], None] | None = None  # by one of them; its sender is told after the last
 
     def deliver(self, effect: EffectRow) -> Deferred[Attempt]:
         """Send `effect.body` in one frame and wait for the acknowledgment of `effect.wire_id`."""
@@ -126,19 +130,22 @@ class MllpPeer:
 
     def heard(self, line: _Line, frames: list[bytes]) -> None:
         """The peer said something: the answer, or a reason to hang up."""
+        self._listening = True
         used = 0
         for frame in frames:
             if line is self._line and self._exchange is not None:
                 self._weigh(self._exchange, frame)
                 used += 1
-        if line is not self._line:
-            return
-        if line.deframer.error is not None:
+        if line is self._line and line.deframer.error is not None:
             self._fail(BROKEN_FRAMING)
             self._hang_up()
-        elif self._exchange is None and (used < len(frames) or line.deframer.inside):
+        elif line is self._line and self._exchange is None and (used < len(frames) or line.deframer.inside):
             _log.warning("A peer said more than an acknowledgment; hung up.", peer=self._peer, frames=len(frames))
             self._hang_up()
+        self._listening = False
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled()
 
     def lost(self, line: _Line) -> None:
         """The connection is gone, and not by our doing."""
@@ -218,10 +225,14 @@ class MllpPeer:
             self._finish(Attempt(outcome=Outcome.RETRY, reason=reason, reply=reply, ambiguous=sent, unreachable=True))
 
     def _finish(self, attempt: Attempt) -> None:
-        """Hand the attempt back, in a turn of its own, so that this side is at rest when the next message comes."""
+        """Hand the attempt back when this side is at rest, for the next message comes at once."""
         exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            _cancel(exchange.later)
+        if exchange is None:
+            return
+        _cancel(exchange.later)
+        if self._listening:
+            self._settled = partial(exchange.result.callback, attempt)
+        else:
             self._timer.callLater(0, exchange.result.callback, attempt)
 
     def _hang_up(self) -> None:
@@ -294,7 +305,7 @@ class _Line(Protocol):
         return self._ready and not closed_or_talking(self._wire())
 
     def say(self, framed: bytes) -> None:
-        self._wire().write(framed)
+        write_now(self._wire(), framed)
 
     def cut(self) -> None:
         """Close it at once, and hear nothing more of it."""

@@ -137,7 +137,7 @@ class Said:
     err: str
 
     def json(self) -> Any:
-        assert self.exit_status in (0, 1), self.out + self.err
+        assert self.out, f"exit status {self.exit_status}: {self.err}"
         return json.loads(self.out)
 
 

@@ -75,6 +75,80 @@ def test_settling_twice_counts_once() -> None:
     assert whole(stage) == before
 
 
+def test_an_outcome_brings_the_next_work_in_the_same_transaction() -> None:
+    stage = _quietly()
+    (first,) = _claim(stage)
+
+    (receipt,) = stage.step.run([_settled(first, Outcome.DELIVERED, claim=Claim(lane="ehr", limit=8))])
+
+    assert [(row.recipient, row.state) for row in receipt.effects] == [("ehr", EffectState.IN_FLIGHT)]
+    assert receipt.effects[0].cause > first.cause, "it was owed by the outcome itself"
+
+
+def test_an_outcome_that_comes_too_late_brings_no_work() -> None:
+    stage = _quietly()
+    (first,) = _claim(stage)
+    stage.step.run([_settled(first, Outcome.RETRY)])
+    before = whole(stage)
+
+    (receipt,) = stage.step.run([_settled(first, Outcome.DELIVERED, claim=Claim(lane=HEART, limit=8))])
+
+    assert receipt.refused
+    assert receipt.effects == ()
+    assert whole(stage) == before
+
+
+def test_a_lease_that_comes_back_unsent_leaves_no_trace() -> None:
+    stage = _quietly()
+    before = owed(stage)
+    (row,) = _claim(stage)
+
+    stage.step.run([Claim(lane=HEART, limit=0, back=((row.id, row.token),))])
+
+    (after,) = owed(stage)
+    assert replace(after, token=0) == replace(before[0], token=0)
+    assert stage.journal.read().conservation().holds
+
+
+def test_what_comes_back_can_be_leased_again_in_the_same_trip_and_its_old_token_is_stale() -> None:
+    stage = _quietly()
+    (first,) = _claim(stage)
+
+    (again,) = stage.step.run([Claim(lane=HEART, limit=1, back=((first.id, first.token),))])[0].effects
+    (receipt,) = stage.step.run([_settled(first, Outcome.DELIVERED)])
+
+    assert (again.id, again.body, again.wire_id, again.attempts) == (first.id, first.body, first.wire_id, 1)
+    assert again.token > first.token
+    assert receipt.refused
+
+
+def test_a_stale_token_gives_nothing_back() -> None:
+    stage = _quietly()
+    (first,) = _claim(stage)
+    stage.step.run([_settled(first, Outcome.DELIVERED)])
+    before = whole(stage)
+
+    stage.step.run([Claim(lane=HEART, limit=0, back=((first.id, first.token), (first.id, first.token + 1)))])
+
+    assert whole(stage) == before
+
+
+def test_two_sendings_of_one_referral_are_never_leased_together() -> None:
+    stage = _quietly()
+    stage.partners["ehr"] = "silent"
+    stage.receive(sample(NOTE))
+    in_ehr = [row for row in owed(stage) if row.lane == "ehr"]
+    stage.clock.move_to(at("2026-03-02 10:00"))
+
+    (first,) = _claim(stage, "ehr", limit=8)
+    ask = Claim(lane="ehr", limit=8)
+    (later,) = stage.step.run([_settled(first, Outcome.RETRY, retry_in_seconds=30.0, claim=ask)])
+    (after,) = stage.step.run([ask])
+
+    assert len(in_ehr) > 1
+    assert (later.effects, after.effects) == ((), ())
+
+
 def test_a_retry_is_the_same_message_under_the_same_id() -> None:
     stage = _quietly()
     (first,) = _claim(stage)

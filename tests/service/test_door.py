@@ -6,7 +6,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from referral_engine.base.errors import JournalError, OutcomeUnknown
-from referral_engine.flow.inputs import Arrived, Receipt, SetAside, Ticked
+from referral_engine.flow.inputs import Arrived, Claim, Input, Receipt, SetAside, Settled, Ticked
+from referral_engine.loop.events import Outcome
 from referral_engine.service.door import Door
 from referral_engine.service.executor import SynchronousExecutor
 from tests.service.doubles import PausedExecutor, RecordingStep
@@ -173,6 +174,52 @@ def test_another_number_of_receipts_than_inputs_means_that_nobody_knows() -> Non
 
     assert bench.failures == [OutcomeUnknown]
     assert bench.door.fenced == "OutcomeUnknown"
+
+
+def test_what_couriers_and_the_clock_say_goes_ahead_of_what_arrived_before() -> None:
+    executor = PausedExecutor()
+    bench = _Door(executor, batch_max=4)
+    bench.submit(b"first")
+    bench.turn()
+    ahead: list[Input] = [Claim(lane="ehr"), Settled(effect=1, token=1, outcome=Outcome.DELIVERED), Ticked()]
+
+    bench.submit(b"1", b"2", b"3", b"4")
+    for given in ahead:
+        bench.door.submit(given)
+    while executor.waiting:
+        executor.let_one_run()
+
+    assert bench.step.batches[1:] == [
+        [*ahead[:2], _arrived(b"1"), _arrived(b"2")],
+        [ahead[2], _arrived(b"3"), _arrived(b"4")],
+    ]
+    assert bench.receipts == [b"ACK first", b"ACK 1", b"ACK 2", b"ACK 3", b"ACK 4"]
+
+
+def test_what_goes_ahead_may_fill_a_batch_that_nobody_else_needs() -> None:
+    bench = _Door(batch_max=4)
+
+    for number in range(3):
+        bench.door.submit(Claim(lane=f"{number}"))
+    bench.submit(b"1")
+    bench.turn()
+
+    assert [len(batch) for batch in bench.step.batches] == [4]
+
+
+def test_a_fenced_door_refuses_what_goes_ahead_too() -> None:
+    executor = PausedExecutor()
+    bench = _Door(executor)
+    told: list[type[BaseException]] = []
+    bench.submit(b"1")
+    bench.turn()
+    bench.door.submit(Ticked()).addErrback(lambda failure: told.append(failure.type))
+
+    bench.step.fails_with = OutcomeUnknown("fsync")
+    executor.let_one_run()
+
+    assert told == [OutcomeUnknown]
+    assert bench.door.backlog == 0
 
 
 def test_lanes_with_new_work_are_named_once_a_batch() -> None:

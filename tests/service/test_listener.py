@@ -6,8 +6,9 @@ import pytest
 
 from referral_engine.base.errors import JournalError, OutcomeUnknown
 from referral_engine.channels.engine import Listener, Tls
-from referral_engine.flow.inputs import Arrived, Receipt
+from referral_engine.flow.inputs import Arrived, FrameBroken, Receipt
 from referral_engine.service.door import Waiter
+from referral_engine.service.listener import EVIDENCE_PER_WINDOW_MAX
 from tests.service.doubles import Bench, PausedExecutor, Wire, framed
 
 MESSAGE = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A08|1|P|2.5.1\r"
@@ -338,7 +339,41 @@ def test_a_frame_that_drips_for_more_than_a_minute_ends_the_connection() -> None
 
     assert wire.ended == "closed"
     assert bench.listener.counts.errors == {"frame-timeout": 1}
-    assert bench.step.batches == []
+    assert [one for batch in bench.step.batches for one in batch] == [
+        FrameBroken(
+            evidence=b"MSH" + b"x" * 60,
+            peer="10.0.0.7",
+            reason="frame-timeout",
+            sentence="a frame was begun and did not end in time",
+        )
+    ]
+
+
+def test_the_beginning_of_a_frame_that_never_ends_is_kept_for_the_quarantine() -> None:  # H009, H129
+    bench = Bench(settings=Listener(frame_bytes_max=1000))
+    wire = bench.must_connect()
+
+    wire.protocol.dataReceived(b"\x0b" + b"A" * 5000)
+    bench.turn()
+
+    kept = [one for batch in bench.step.batches for one in batch]
+    assert [(one.reason, one.evidence[:3]) for one in kept if isinstance(one, FrameBroken)] == [
+        ("frame-too-long", b"AAA")
+    ]
+    assert wire.value() == b""
+
+
+def test_a_peer_that_sends_only_garbage_fills_no_disk() -> None:
+    bench = Bench()
+
+    for number in range(EVIDENCE_PER_WINDOW_MAX + 10):
+        wire = bench.must_connect()
+        wire.protocol.dataReceived(b"GET /%d HTTP/1.1\r\n" % number)
+        bench.turn()
+        wire.protocol.connectionLost()
+
+    kept = [one for batch in bench.step.batches for one in batch if isinstance(one, FrameBroken)]
+    assert len(kept) == EVIDENCE_PER_WINDOW_MAX
 
 
 def test_the_connection_cap_refuses_visibly_and_names_who_holds_the_slots() -> None:

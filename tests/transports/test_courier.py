@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.task import Clock
 
 from referral_engine.base.clock import ManualClock, to_micros
@@ -28,45 +31,73 @@ BUSY = Attempt(outcome=Outcome.RETRY, reason="MSA-1 was AE, for a passing reason
 
 
 class Outbox:
-    """A door with an outbox of one lane, in memory."""
+    """A door with an outbox of one lane, in memory: never two sendings of one referral leased at once."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.trip_seconds = 0.0
         self.queued: list[EffectRow] = []
         self.due: dict[int, float] = {}
+        self.trips: list[Input] = []
         self.claims = 0
         self.settled: list[Settled] = []
         self.in_flight: dict[int, EffectRow] = {}
         self.fails_with: Exception | None = None
+        self.claims_fail_with: Exception | None = None
 
     def owe(self, *rows: EffectRow) -> None:
         self.queued += [replace(row, attempts=0) for row in rows]
+
+    def expire(self) -> None:
+        """Every lease has run out."""
+        self.queued += self.in_flight.values()
+        self.in_flight.clear()
 
     def submit(self, given: Input) -> Deferred[Receipt]:
         if self.fails_with is not None:
             return fail(self.fails_with)
         receipt: Deferred[Receipt] = Deferred()
-        self.clock.callLater(0, lambda: receipt.callback(self._do(given)))
+        self.trips.append(given)
+        self.clock.callLater(self.trip_seconds, lambda: execute(self._do, given).chainDeferred(receipt))
         return receipt
 
     def _do(self, given: Input) -> Receipt:
         if isinstance(given, Claim):
-            self.claims += 1
-            for row in self.queued:
-                if self.due.get(row.id, 0.0) <= self.clock.seconds():
-                    self.queued.remove(row)
-                    leased = replace(row, attempts=row.attempts + 1, token=row.token + 1)
-                    self.in_flight[row.id] = leased
-                    return Receipt(effects=(leased,))
-            return Receipt()
+            return self._claim(given)
         assert isinstance(given, Settled)
-        row = self.in_flight.pop(given.effect)
-        assert row.token == given.token
+        if given.claim is not None and self.claims_fail_with is not None:
+            raise self.claims_fail_with
+        row = self.in_flight.get(given.effect)
+        if row is None or row.token != given.token:
+            return Receipt(refused="the lease was no longer held")
+        del self.in_flight[given.effect]
         self.settled.append(given)
         if given.outcome is Outcome.RETRY:
             self.due[row.id] = self.clock.seconds() + given.retry_in_seconds
             self.queued.append(row)
-        return Receipt()
+        return self._claim(given.claim) if given.claim is not None else Receipt()
+
+    def _claim(self, given: Claim) -> Receipt:
+        if self.claims_fail_with is not None:
+            raise self.claims_fail_with
+        self.claims += given.limit > 0
+        for number, token in given.back:
+            row = self.in_flight.get(number)
+            if row is not None and row.token == token:
+                del self.in_flight[number]
+                self.queued.append(replace(row, attempts=row.attempts - 1))
+        leased: list[EffectRow] = []
+        for row in sorted(self.queued, key=lambda row: (self.due.get(row.id, 0.0), row.id)):
+            due = self.due.get(row.id, 0.0) <= self.clock.seconds()
+            if len(leased) < given.limit and due and not self._stands_behind(row):
+                self.queued.remove(row)
+                self.in_flight[row.id] = replace(row, attempts=row.attempts + 1, token=row.token + 1)
+                leased.append(self.in_flight[row.id])
+        return Receipt(effects=tuple(leased))
+
+    def _stands_behind(self, row: EffectRow) -> bool:
+        others = [*self.queued, *self.in_flight.values()]
+        return any(other.referral == row.referral and other.id < row.id for other in others)
 
 
 class Script:
@@ -122,8 +153,9 @@ class _Bench:
         return [one.outcome for one in self.outbox.settled]
 
 
-def owed(number: int = 1) -> EffectRow:
-    return effect(id=number, wire_id=f"RE{number:010d}", created_at=to_micros(START))
+def owed(number: int = 1, referral: str = "") -> EffectRow:
+    referral = referral or f"RE-{number:04d}"
+    return effect(id=number, wire_id=f"RE{number:010d}", referral=referral, created_at=to_micros(START))
 
 
 def test_what_is_owed_at_the_start_is_delivered_one_after_the_other() -> None:
@@ -135,6 +167,160 @@ def test_what_is_owed_at_the_start_is_delivered_one_after_the_other() -> None:
 
     assert [row.id for row in bench.transport.sent] == [1, 2, 3]
     assert bench.outcomes == [Outcome.DELIVERED] * 3
+
+
+def test_an_outcome_and_the_wish_for_more_are_one_trip_through_the_door() -> None:
+    bench = _Bench()
+    bench.courier._claimed_at_once = 1
+    bench.outbox.owe(owed(1), owed(2), owed(3))
+
+    bench.courier.start()
+    bench.run(1)
+
+    assert bench.outcomes == [Outcome.DELIVERED] * 3
+    assert [type(one) for one in bench.outbox.trips] == [Claim, Settled, Settled, Settled]
+
+
+def test_the_next_sending_does_not_wait_for_the_commit_of_the_one_before() -> None:
+    bench = _Bench()
+    bench.outbox.trip_seconds = 1.0
+    bench.outbox.owe(*[owed(number) for number in range(1, 9)])
+
+    bench.courier.start()
+    bench.run(1)
+
+    assert [row.id for row in bench.transport.sent] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert bench.outcomes == []
+
+
+def test_only_one_sending_is_in_flight_though_several_are_leased() -> None:
+    bench = _Bench(Script(None))
+    bench.outbox.owe(owed(1), owed(2), owed(3))
+
+    bench.courier.start()
+    bench.settle()
+
+    assert [row.id for row in bench.transport.sent] == [1]
+    assert sorted(bench.outbox.in_flight) == [1, 2, 3]
+
+
+def test_many_sendings_leave_with_far_fewer_claims() -> None:
+    bench = _Bench()
+    bench.outbox.owe(*[owed(number) for number in range(1, 101)])
+
+    bench.courier.start()
+    bench.run(2)
+
+    assert [row.id for row in bench.transport.sent] == list(range(1, 101))
+    assert bench.outbox.claims <= 40
+
+
+def test_sendings_of_one_referral_leave_in_order_whatever_stands_between_them() -> None:
+    bench = _Bench(Script(BUSY), first_seconds=2.0)
+    bench.outbox.owe(owed(1, "A"), owed(2, "A"), owed(3, "B"), owed(4, "A"), owed(5, "B"))
+
+    bench.courier.start()
+    bench.run(10)
+
+    sent = [row.id for row in bench.transport.sent]
+    assert [number for number in sent if number in (1, 2, 4)] == [1, 1, 2, 4]
+    assert [number for number in sent if number in (3, 5)] == [3, 5]
+
+
+def test_after_a_refusal_what_is_leased_and_unsent_goes_back_and_costs_no_attempt() -> None:
+    bench = _Bench(Script(AWAY), first_seconds=100.0)
+    bench.outbox.owe(owed(1), owed(2), owed(3))
+
+    bench.courier.start()
+    bench.settle()
+
+    assert [row.id for row in bench.transport.sent] == [1]
+    assert bench.outbox.in_flight == {}
+    assert {row.id: row.attempts for row in bench.outbox.queued} == {1: 1, 2: 0, 3: 0}
+    assert bench.courier.state == "paused"
+
+
+def test_what_was_leased_long_ago_goes_back_before_it_is_sent() -> None:
+    bench = _Bench(Script(None, None))
+    bench.outbox.owe(owed(1), owed(2), owed(3))
+    bench.courier.start()
+    bench.run(6)
+
+    waiting, bench.transport.open = bench.transport.open, None
+    assert waiting is not None
+    waiting.callback(DELIVERED)
+    bench.settle()
+
+    (settled,) = bench.outbox.settled
+    assert settled.claim is not None
+    assert [number for number, _ in settled.claim.back] == [2, 3]
+    assert [(row.id, row.attempts) for row in bench.transport.sent] == [(1, 1), (2, 1)]
+
+
+def test_only_what_was_in_flight_is_sent_again_when_its_answer_outlasts_the_leases() -> None:
+    bench = _Bench(Script(None))
+    bench.outbox.owe(owed(1), owed(2), owed(3))
+    bench.courier.start()
+    bench.run(130)
+
+    bench.outbox.expire()
+    waiting, bench.transport.open = bench.transport.open, None
+    assert waiting is not None
+    waiting.callback(DELIVERED)
+    bench.run(1)
+
+    assert sorted(row.id for row in bench.transport.sent) == [1, 1, 2, 3]
+    assert bench.outcomes == [Outcome.DELIVERED] * 3
+    assert bench.outbox.in_flight == {}
+
+
+def test_a_claim_that_breaks_does_not_cost_the_outcome_that_travelled_with_it() -> None:
+    bench = _Bench(Script(None))
+    bench.outbox.owe(owed(1))
+    bench.courier.start()
+    bench.settle()
+
+    bench.outbox.claims_fail_with = KeyError("of ours")
+    waiting, bench.transport.open = bench.transport.open, None
+    assert waiting is not None
+    waiting.callback(DELIVERED)
+    bench.settle()
+
+    assert bench.outcomes == [Outcome.DELIVERED]
+    assert len(bench.outbox.trips) == 3
+    assert bench.courier.state == "idle"
+
+
+def test_stopping_hands_back_what_was_leased_and_never_sent() -> None:
+    bench = _Bench(Script(None))
+    bench.outbox.owe(owed(1), owed(2), owed(3))
+    bench.courier.start()
+    bench.settle()
+    stopped: list[object] = []
+
+    bench.courier.stop().addCallback(stopped.append)
+    bench.run(1.5)
+
+    assert stopped == [None]
+    assert bench.outbox.in_flight == {}
+    assert {row.id: row.attempts for row in bench.outbox.queued} == {1: 1, 2: 0, 3: 0}
+    assert [row.id for row in bench.transport.sent] == [1]
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_stopping_while_a_claim_is_under_way_hands_back_what_it_brings() -> None:
+    bench = _Bench()
+    bench.outbox.owe(owed(1), owed(2))
+    bench.courier.start()
+    stopped: list[object] = []
+
+    bench.courier.stop().addCallback(stopped.append)
+    bench.settle()
+
+    assert stopped == [None]
+    assert bench.transport.sent == []
+    assert bench.outbox.in_flight == {}
+    assert {row.attempts for row in bench.outbox.queued} == {0}
 
 
 def test_a_poke_starts_work_at_once() -> None:
@@ -359,3 +545,36 @@ def test_a_silent_night_makes_few_duplicates_and_the_message_stays_queued() -> N
     assert set(bench.outcomes) == {Outcome.RETRY}
     assert 20 < len(office.received) < 120
     assert len({bytes(message) for message in office.received}) == 1
+
+
+@given(
+    chance=st.randoms(use_true_random=False),
+    referrals=st.lists(st.sampled_from("ABCDE"), min_size=1, max_size=40),
+    trip_seconds=st.sampled_from([0.0, 0.3, 2.0]),
+    claimed_at_once=st.sampled_from([1, 2, 8]),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_happens_everything_leaves_once_settled_and_each_referral_in_its_order(
+    chance: Random, referrals: list[str], trip_seconds: float, claimed_at_once: int
+) -> None:
+    bench = _Bench(Script(*chance.choices([DELIVERED, AWAY, BUSY, LOST], [6, 1, 1, 1], k=60)), first_seconds=2.0)
+    bench.outbox.trip_seconds = trip_seconds
+    bench.courier._claimed_at_once = claimed_at_once
+    rows = [owed(number, referral) for number, referral in enumerate(referrals, 1)]
+    half = len(rows) // 2
+
+    bench.outbox.owe(*rows[:half])
+    bench.courier.start()
+    bench.run(chance.choice([1, 20]))
+    bench.outbox.owe(*rows[half:])
+    bench.courier.poke()
+    bench.run(600)
+
+    delivered = [one.effect for one in bench.outbox.settled if one.outcome is Outcome.DELIVERED]
+    assert sorted(delivered) == [row.id for row in rows]
+    assert (bench.outbox.queued, bench.outbox.in_flight) == ([], {})
+    assert bench.courier.counts.attempts == len(bench.transport.sent) == len(bench.outbox.settled)
+    sent = [row.id for row in bench.transport.sent]
+    for letter in set(referrals):
+        of_one = [number for number in sent if referrals[number - 1] == letter]
+        assert of_one == sorted(of_one)
