@@ -152,7 +152,7 @@ def _owe(turn: Turn, referral: Referral, send: Send, sequence: int, ordinal: int
 
 def _rendered(turn: Turn, referral: Referral, send: Send, channel: Channel | None, wire_id: str) -> Rendered:
     source = turn.raw(send.message) if send.message else b""
-    setting = Setting(book=turn.book, channel=channel, at=turn.now, wire_id=wire_id, source=source, reason=send.about)
+    setting = Setting(book=turn.book, channel=channel, at=turn.now, wire_id=wire_id, source=source)
     return render(send, referral, setting)
 
 

@@ -80,8 +80,10 @@ def read_scenario(text: str, file: str) -> Scenario:
     """The scenario in a TOML text.  Raises ConfigError with the place of what is wrong."""
     try:
         found = msgspec.convert(tomllib.loads(text), Scenario)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError([_problem(file, str(error))]) from error
+    except msgspec.ValidationError as error:
+        raise ConfigError([_problem(file, _where(text, error))]) from error
     for number, moment in enumerate(found.step, 1):
         _wall(moment.at, f"step {number}: at", file)
         if moment.staff and moment.staff.booked:
@@ -90,6 +92,17 @@ def read_scenario(text: str, file: str) -> Scenario:
     _wall(found.scenario.start, "scenario.start", file)
     _lanes(found.partners, "partners", file)
     return found
+
+
+def _where(text: str, error: msgspec.ValidationError) -> str:
+    """The reader's sentence, with the number of the step that is wrong."""
+    steps = tomllib.loads(text).get("step", [])
+    for number, step in enumerate(steps if isinstance(steps, list) else [], 1):
+        try:
+            msgspec.convert(step, Moment)
+        except msgspec.ValidationError as wrong:
+            return f"step {number}: {wrong}"
+    return str(error)
 
 
 def wall_time(text: str) -> datetime:

@@ -14,6 +14,8 @@ from referral_engine.journal.schema import migrate
 from referral_engine.journal.unit import Unit
 
 _BEGIN = "BEGIN IMMEDIATE"  # a transaction that is going to write says so at once
+# Whoever held these leases is gone, for the lock of the file is ours: what was in flight may be claimed at once.
+_RELEASE = "UPDATE effects SET lease_until = 0 WHERE state = 'in-flight'"
 _FENCED = "The journal is closed to new work after a fault of its disk; look at the disk, then start the engine again."
 
 
@@ -39,6 +41,7 @@ class Journal:
         try:
             migrated = migrate(connection) > 0
             instance = settle_instance(connection, node=node, now=now, migrated=migrated)
+            connection.execute(_RELEASE)
         except JournalError:
             connection.close()
             raise
