@@ -116,8 +116,6 @@ def print_referral(answer: Row) -> None:
     )
     click.echo()
     for one in answer["timeline"]:
-        if one["kind"] == "effect" and not one["summary"].startswith("owed") and not one.get("bytes"):
-            continue  # the event of the same instant says so too
         why = f"  [{one['reason']}]" if one["reason"] else ""
         click.echo(visible(f"{one['at']}  {one['summary']}{why}"))
     for one in answer["timeline"]:

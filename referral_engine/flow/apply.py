@@ -45,7 +45,8 @@ def apply(
     _move_clocks(turn, () if new else _running_before(turn, referral, policy), after, policy)
     ordinal = 0
     for effect in decision.effects:
-        ordinal = _carry_out(turn, after, effect, sequence, ordinal)
+        if not new or isinstance(effect, Send | OpenTask):  # a new referral has no task to close, nothing to withdraw
+            ordinal = _carry_out(turn, after, effect, sequence, ordinal)
     return decision
 
 

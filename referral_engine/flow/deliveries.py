@@ -10,7 +10,7 @@ from referral_engine.flow.consent import may_leave
 from referral_engine.flow.inputs import Claim, OutboxDecision, Receipt, Settled
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.rows import EffectRow, EffectState
-from referral_engine.loop.effects import Purpose, Recipient
+from referral_engine.loop.effects import HEARD, Purpose, Recipient
 from referral_engine.loop.events import DeliverySettled, Outcome
 
 _STATES: Final = {
@@ -20,6 +20,7 @@ _STATES: Final = {
     Outcome.FAILED: EffectState.FAILED,
     Outcome.UNKNOWN: EffectState.UNKNOWN,
 }
+ARRIVED: Final = frozenset({Outcome.DELIVERED, Outcome.HANDED_OVER})
 DECISIONS: Final = frozenset({"retry", "park", "cancel"})
 
 
@@ -70,17 +71,21 @@ def decide(turn: Turn, decision: OutboxDecision) -> Receipt:
 
 
 def _tell(turn: Turn, row: EffectRow, outcome: Outcome, reason: str, by: str) -> None:
+    """Let the loop hear of an outcome that concerns it; what merely arrived stands in the outbox and the audit."""
+    turn.audit(by, str(outcome), f"effect {row.id}", row.purpose)
+    purpose = Purpose(row.purpose)
+    if purpose not in HEARD and outcome in ARRIVED:
+        return
     referral = turn.unit.referral(row.referral)
     assert referral is not None, "a sending belongs to a stored referral"
     event = DeliverySettled(
         at=turn.now,
         by=by,
         to=Recipient(row.recipient),
-        purpose=Purpose(row.purpose),
+        purpose=purpose,
         outcome=outcome,
         owed_at=from_micros(row.created_at),
         reason=reason,
     )
     why = f"{row.wire_id}, attempt {row.attempts}" + (f": {reason}" if reason else "")
     apply(turn, referral, event, reason=why)
-    turn.audit(by, outcome.value, f"effect {row.id}", row.purpose)

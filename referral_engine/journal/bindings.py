@@ -32,7 +32,9 @@ SELECT EXISTS (SELECT 1 FROM bindings WHERE kind = 'placer' AND value = ?1 AND ?
     OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'filler' AND value = ?2 AND ?2 <> '')
     OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'appointment' AND value = ?3 AND ?3 <> '')
     OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'document' AND value = ?4 AND ?4 <> '')
-    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value IN (?5, ?6, ?7))
+    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value = ?5 AND ?5 <> '')
+    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value = ?6 AND ?6 <> '')
+    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value = ?7 AND ?7 <> '')
 """
 # A message waits for the referral that this number will belong to.
 _PARK = "INSERT INTO parked (kind, value, authority, message) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"

@@ -52,6 +52,9 @@ NOTICES_TO_SPECIALIST: Final = frozenset(
 )
 TO_PATIENT: Final = frozenset({Purpose.PROMPT, Purpose.REMINDER, Purpose.ATTENDED_PROMPT, Purpose.RESCHEDULE_PROMPT})
 
+# Whose arrival moves a track; that anything else arrived is told by the outbox alone, that it failed by a task.
+HEARD: Final = ORDERS | TO_PATIENT | {Purpose.CLOSURE}
+
 
 class TaskKind(StrEnum):
     """What a person is asked to do."""

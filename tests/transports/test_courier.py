@@ -549,15 +549,15 @@ def test_a_silent_night_makes_few_duplicates_and_the_message_stays_queued() -> N
 
 @given(
     chance=st.randoms(use_true_random=False),
-    referrals=st.lists(st.sampled_from("ABCDE"), min_size=1, max_size=40),
-    trip_seconds=st.sampled_from([0.0, 0.3, 2.0]),
+    referrals=st.lists(st.sampled_from("ABCDE"), min_size=1, max_size=16),
+    trip_seconds=st.sampled_from([0.0, 0.3, 1.0]),
     claimed_at_once=st.sampled_from([1, 2, 8]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_whatever_happens_everything_leaves_once_settled_and_each_referral_in_its_order(
     chance: Random, referrals: list[str], trip_seconds: float, claimed_at_once: int
 ) -> None:
-    bench = _Bench(Script(*chance.choices([DELIVERED, AWAY, BUSY, LOST], [6, 1, 1, 1], k=60)), first_seconds=2.0)
+    bench = _Bench(Script(*chance.choices([DELIVERED, AWAY, BUSY, LOST], k=12)), first_seconds=1.0, longest_seconds=4.0)
     bench.outbox.trip_seconds = trip_seconds
     bench.courier._claimed_at_once = claimed_at_once
     rows = [owed(number, referral) for number, referral in enumerate(referrals, 1)]
@@ -568,7 +568,7 @@ def test_whatever_happens_everything_leaves_once_settled_and_each_referral_in_it
     bench.run(chance.choice([1, 20]))
     bench.outbox.owe(*rows[half:])
     bench.courier.poke()
-    bench.run(600)
+    bench.run(120)
 
     delivered = [one.effect for one in bench.outbox.settled if one.outcome is Outcome.DELIVERED]
     assert sorted(delivered) == [row.id for row in rows]
