@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from referral_engine.base.errors import JournalError, OutcomeUnknown
-from referral_engine.flow.inputs import Arrived, Claim, Input, Receipt, SetAside, Settled, Ticked
+from referral_engine.flow.inputs import Arrived, Claim, Input, Receipt, SetAside, Settled
 from referral_engine.service.executor import Executor
 from referral_engine.service.logs import where
 from referral_engine.transports.reactor import Timer
@@ -23,7 +23,9 @@ HIGH_WATER_BYTES: Final = 64 * 1024 * 1024  # the same, for scanned letters
 LOW_WATER: Final = 0.5  # of either mark: listeners read again
 AHEAD_SHARE: Final = 0.5  # of a batch, for what goes ahead of arrivals; stops couriers from starving senders in turn
 
-_AHEAD: Final = (Claim, Settled, Ticked)  # few and small: what is owed and due does not queue behind what arrives
+# Few and small: what is owed does not queue behind what arrives. A tick does, so that a report that is here already
+# stops the clock that waits for it.
+_AHEAD: Final = (Claim, Settled)
 
 R = TypeVar("R")  # what questions are asked of: the journal's reading side
 T = TypeVar("T")
