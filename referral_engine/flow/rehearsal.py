@@ -104,15 +104,14 @@ class Rehearsal:
 
     def _deliver(self) -> None:
         """Let every lane work until none has anything left to do now."""
+        claimed: list[EffectRow] = []
         for _ in range(ROUNDS_MAX):
-            if not self._waiting:
+            if not claimed and not self._waiting:
                 return
-            lanes = sorted(self._waiting)
+            lanes = sorted(self._waiting | {row.lane for row in claimed})  # what is settled may let the next one go
             self._waiting.clear()
-            claimed = [row for receipt in self._pass(claims_of(lanes)) for row in receipt.effects]
-            if claimed:
-                self._pass([self._answer(row) for row in claimed])
-                self._waiting.update(row.lane for row in claimed)  # what was settled may have let the next one go
+            receipts = self._pass([*(self._answer(row) for row in claimed), *claims_of(lanes)])
+            claimed = [row for receipt in receipts for row in receipt.effects]
         raise AssertionError("deliveries cause deliveries without end")
 
     def _pass(self, inputs: Sequence[Input]) -> list[Receipt]:
