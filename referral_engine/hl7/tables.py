@@ -58,14 +58,6 @@ class ObservationStatus(StrEnum):
     NOT_OBTAINABLE = "X"
 
 
-class ProcessingId(StrEnum):
-    """Table 0103, MSH-11."""
-
-    DEBUGGING = "D"
-    PRODUCTION = "P"
-    TRAINING = "T"
-
-
 class OrderControl(StrEnum):
     """Table 0119, ORC-1."""
 
@@ -109,22 +101,6 @@ class OrderControl(StrEnum):
     REQUEST_RECEIVED = "RR"
 
 
-class ResultStatus(StrEnum):
-    """Table 0123, OBR-25."""
-
-    ORDER_RECEIVED = "O"
-    IN_PROCESS = "I"
-    SCHEDULED = "S"
-    SOME_RESULTS = "A"
-    PRELIMINARY = "P"
-    CORRECTED = "C"
-    STORED_NOT_VERIFIED = "R"
-    FINAL = "F"
-    CANCELLED = "X"
-    NO_ORDER = "Y"
-    NO_RECORD = "Z"
-
-
 class AckCondition(StrEnum):
     """Table 0155, MSH-15 and MSH-16."""
 
@@ -134,18 +110,6 @@ class AckCondition(StrEnum):
     ON_SUCCESS = "SU"
 
 
-class DocumentCompletion(StrEnum):
-    """Table 0271, TXA-17."""
-
-    AUTHENTICATED = "AU"
-    DICTATED = "DI"
-    DOCUMENTED = "DO"
-    INCOMPLETE = "IN"
-    IN_PROGRESS = "IP"
-    LEGALLY_AUTHENTICATED = "LA"
-    PRE_AUTHENTICATED = "PA"
-
-
 class DocumentAvailability(StrEnum):
     """Table 0273, TXA-19."""
 
@@ -153,40 +117,6 @@ class DocumentAvailability(StrEnum):
     CANCELLED = "CA"
     OBSOLETE = "OB"
     UNAVAILABLE = "UN"
-
-
-class IdentifierType(StrEnum):
-    """Table 0203, CX-5 and XCN-13."""
-
-    MEDICAL_RECORD = "MR"
-    PATIENT_INTERNAL = "PI"
-    PATIENT_EXTERNAL = "PT"
-    ACCOUNT = "AN"
-    VISIT = "VN"
-    SOCIAL_SECURITY = "SS"
-    DRIVERS_LICENSE = "DL"
-    MEMBER = "MB"
-    MEDICARE = "MC"
-    MEDICAID = "MA"
-    NATIONAL_PROVIDER = "NPI"
-    PLACER = "PLAC"
-    FILLER = "FILL"
-
-
-class AppointmentStatus(StrEnum):
-    """Table 0278, SCH-25; sites add their own, ARRIVED and CHECKED-OUT among them."""
-
-    PENDING = "PENDING"
-    WAITLIST = "WAITLIST"
-    BOOKED = "BOOKED"
-    STARTED = "STARTED"
-    COMPLETE = "COMPLETE"
-    CANCELLED = "CANCELLED"
-    DISCONTINUED = "DC"
-    DELETED = "DELETED"
-    BLOCKED = "BLOCKED"
-    OVERBOOK = "OVERBOOK"
-    NO_SHOW = "NOSHOW"
 
 
 class ErrorCode(StrEnum):
