@@ -12,6 +12,7 @@ READY := $(VENV)/.ready
 UV_VERSION := 0.13.9 # resolves the locks; only `make lock` needs it
 JOBS ?= 2            # test processes
 ARGS ?=              # more words for the command: make demo ARGS="--days 30"
+MINUTES ?= 10        # of `make torture`: each long test takes its share, and then the command as many again
 TYPED_TESTS := $(wildcard tests/builders.py tests/fakes.py tests/conftest.py tests/house)
 
 .PHONY: help
@@ -51,13 +52,24 @@ demo: $(READY) ## Play the sample referrals through the engine, on loopback and 
 run: $(READY) ## Start the daemon in the foreground, with its state in ./var
 	exec $(BIN)/referral-engine run $(ARGS)
 
+# What the tests need of the system; without it they say what they skip. Only root on Debian installs it.
+.PHONY: system
+system: ## Install strace, where it is missing and can be installed
+	@if ! command -v strace >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing strace for the tests of crashes and disk faults."; \
+	    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends strace; } \
+	        >/dev/null 2>&1 || echo "strace cannot be installed here; those tests are skipped." >&2; \
+	fi
+
 .PHONY: test
-test: $(READY) ## Run all tests but the long ones (under five minutes on two cores)
+test: $(READY) system ## Run all tests but the long ones (under five minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 .PHONY: torture
-torture: $(READY) ## Run the long tests: kill loops, crash images, soak, fuzzing
-	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest --numprocesses $(JOBS) -m torture -o faulthandler_timeout=3600 $(ARGS)
+torture: $(READY) system ## Run the long tests, then the torture command; make torture MINUTES=60 ARGS="--seed 7"
+	TORTURE_MINUTES=$(MINUTES) HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal \
+	    -m torture -o faulthandler_timeout=14400
+	$(BIN)/referral-engine torture --minutes $(MINUTES) $(ARGS)
 
 .PHONY: check
 check: lint types floors spelling house ## Look at everything without running the engine

@@ -1,23 +1,27 @@
-"""`python -m benchmarks`: the real daemon under load, beside an echo server in the same minutes; one JSON out."""
+"""`python -m benchmarks`: the real daemon under load, beside its peers in the same minutes; one JSON out."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
-from benchmarks import processes
+from benchmarks import limit, processes
+from benchmarks.cells import Cell, Round, Run, Shape, table
 from benchmarks.mixes import MIXES
 from benchmarks.processes import Server
 
-RATE_MAX = 14_000  # messages a second that are made beforehand; a faster server runs dry, and the result says so
-ONE_CONNECTION_RATE_MAX = 8_000
+SHAPES: Final = "1,4,16,64,256,8x16"
+RATE_FIRST: Final = 6_000  # messages a second that are made beforehand in the first round of a cell
+RATE_MARGIN: Final = 1.6  # later rounds: so many times what was seen; a faster server runs dry, and the result says so
+PEER_MESSAGES: Final = 4_096  # for peers that keep nothing, and so may get the same message twice
+LIMIT_SHARE: Final = 0.4  # of a run's seconds: the commit limit settles fast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,77 +29,78 @@ class Plan:
     """What is measured."""
 
     mixes: tuple[str, ...]
-    connections: tuple[int, ...]
-    in_flight: int
+    shapes: tuple[Shape, ...]
     seconds: float
     rounds: int
     couriers: bool
 
-
-@dataclass(slots=True, kw_only=True)
-class Cell:
-    """The rounds of one mix and one number of connections."""
-
-    engine: list[Mapping[str, float]] = field(default_factory=list)
-    echo: list[Mapping[str, float]] = field(default_factory=list)
-    resident_mib: list[float] = field(default_factory=list)
-    peak_mib: list[float] = field(default_factory=list)
-    cpu_us: list[float] = field(default_factory=list)  # of the daemon, a message
-    delivered: list[float] = field(default_factory=list)  # by couriers, a second
-
-    def summary(self, mix: str, connections: int) -> dict[str, object]:
-        """The medians."""
-        rate = _median(self.engine, "messages_per_second")
-        return {
-            "mix": mix,
-            "connections": connections,
-            "messages_per_second": rate,
-            "p50_ms": _median(self.engine, "p50_ms"),
-            "p99_ms": _median(self.engine, "p99_ms"),
-            "max_ms": max(one["max_ms"] for one in self.engine),
-            "echo_messages_per_second": (echo := _median(self.echo, "messages_per_second")),
-            "echo_p50_ms": _median(self.echo, "p50_ms"),
-            "echo_p99_ms": _median(self.echo, "p99_ms"),
-            "ratio_to_echo": round(rate / echo, 3) if echo else 0.0,
-            "rounds_messages_per_second": [one["messages_per_second"] for one in self.engine],
-            "deliveries_per_second": round(statistics.median(self.delivered), 1),
-            "cpu_us_a_message": round(statistics.median(self.cpu_us), 1),
-            "resident_mib": round(statistics.median(self.resident_mib), 1),
-            "peak_mib": max(self.peak_mib),
-            "verified": int(sum(one["verified"] for one in self.engine)),
-            "wrong": int(sum(one["wrong"] for one in self.engine)),
-            "missing": int(sum(one["missing"] for one in self.engine)),
-            "lost_connections": int(sum(one["lost_connections"] for one in self.engine)),
-            "ran_dry": any(one["ran_dry"] for one in [*self.engine, *self.echo]),
-        }
+    @property
+    def warm_seconds(self) -> float:
+        return min(0.5, self.seconds / 4)
 
 
-def measure(plan: Plan) -> Iterator[dict[str, object]]:
-    """Every mix with every number of connections: echo and engine in turns, each engine on a new journal."""
-    steps = len(plan.mixes) * len(plan.connections) * plan.rounds
-    step = 0
-    for mix in plan.mixes:
-        for connections in plan.connections:
-            cell = Cell()
-            for number in range(plan.rounds):
-                step += 1
-                _say(f"\r{step}/{steps} {mix}, {connections} connections, round {number + 1}  ")
-                words = _words(plan, mix, connections, seed=number + 1)
-                with processes.echo() as server:
-                    cell.echo.append(processes.load(server.port, words))
-                _one_round(plan, cell, words)
-            yield cell.summary(mix, connections)
+Say = Callable[[str], None]
 
 
-def _one_round(plan: Plan, cell: Cell, words: Sequence[str]) -> None:
-    with _couriers_peers(plan) as peers, processes.daemon(sinks=peers.ports if peers else ()) as server:
+def measure(plan: Plan, say: Say) -> dict[str, Any]:
+    """Round by round, so that a minute of a busy machine hits everything alike: peers, then the engine in every mix."""
+    cells = {(shape, mix): Cell(mix=mix, shape=shape) for shape in plan.shapes for mix in plan.mixes}
+    ceilings: dict[str, Run] = {}
+    peers_runs: list[Run] = []
+    began_at = time.monotonic()
+    for number in range(1, plan.rounds + 1):
+        for shape in plan.shapes:
+            spent = time.monotonic() - began_at
+            say(f"\r{spent:4.0f} s: round {number} of {plan.rounds}, {shape} in flight          ")
+            with processes.load(_words(plan, MIXES[-1], shape, seed=1, count=PEER_MESSAGES, repeat=True)) as load:
+                if str(shape) not in ceilings:
+                    ceilings[str(shape)] = _peer(load, "responder")
+                echo, python_hl7 = _peer(load, "echo"), _peer(load, "python_hl7")
+            peers_runs += [echo, python_hl7]
+            peers = {one: run["messages_per_second"] for one, run in (("echo", echo), ("python_hl7", python_hl7))}
+            for mix in plan.mixes:
+                cell = cells[shape, mix]
+                cell.rounds.append(_one_round(plan, cell, peers, seed=number))
+    say("\r" + " " * 60 + "\r")
+    names = ("messages_per_second", "p50_ms", "generator_us", "generator_busy")
+    return {
+        "seconds": round(time.monotonic() - began_at, 1),
+        "results": [cell.summary() for cell in cells.values()],
+        "load_generator_against_a_bare_responder": {
+            shape: {name: run[name] for name in names} for shape, run in ceilings.items()
+        },
+        "peers_wrong": sum(run["wrong"] + run["missing"] for run in peers_runs),
+    }
+
+
+def _peer(load: processes.Load, module: str) -> Run:
+    with processes.listening(module) as server:
+        return load.against(server.port)
+
+
+def _one_round(plan: Plan, cell: Cell, peers: dict[str, float], *, seed: int) -> Round:
+    """The engine on a new journal, then the commit limit in groups as large as the engine's own."""
+    rate = max((one.engine["messages_per_second"] * RATE_MARGIN for one in cell.rounds), default=RATE_FIRST)
+    count = int(max(rate, RATE_FIRST) * (plan.seconds + plan.warm_seconds))
+    with (
+        processes.load(_words(plan, cell.mix, cell.shape, seed=seed, count=count)) as load,
+        _couriers_peers(plan) as sinks,
+        processes.daemon(sinks=sinks.ports if sinks else ()) as server,
+    ):
         began_at, busy = time.monotonic(), server.cpu_seconds()
-        found = processes.load(server.port, words)
-        came = peers.received() if peers else 0
-        cell.engine.append(found)
-        cell.delivered.append(came / (time.monotonic() - began_at))
-        cell.cpu_us.append((server.cpu_seconds() - busy) / max(found["verified"], 1) * 1e6)
-        _remember_memory(cell, server)
+        found = load.against(server.port)
+        delivered = (sinks.received() if sinks else 0) / (time.monotonic() - began_at)
+        cpu_us = (server.cpu_seconds() - busy) / max(found["verified"], 1) * 1e6
+        batch, resident_mib = server.mean_batch(), _resident_mib(server)
+    commit = limit.rows_per_second(max(round(batch), 1), plan.seconds * LIMIT_SHARE)
+    return Round(
+        engine=found,
+        peers={**peers, "commit": commit},
+        batch=round(batch, 1),
+        cpu_us=cpu_us,
+        resident_mib=resident_mib,
+        delivered=delivered,
+    )
 
 
 @contextmanager
@@ -108,61 +113,50 @@ def _couriers_peers(plan: Plan) -> Iterator[processes.Sinks | None]:
         yield peers
 
 
-def _remember_memory(cell: Cell, server: Server) -> None:
-    resident, peak = server.memory_mib()
-    cell.resident_mib.append(resident)
-    cell.peak_mib.append(peak)
+def _resident_mib(server: Server) -> float:
+    return server.memory_mib()[0]
 
 
-def _words(plan: Plan, mix: str, connections: int, *, seed: int) -> list[str]:
-    """The load generator's command line; as many messages as a fast server might take are made beforehand."""
-    warm = min(1.0, plan.seconds / 4)
-    rate = ONE_CONNECTION_RATE_MAX if connections == 1 and plan.in_flight == 1 else RATE_MAX
-    count = int(rate * (plan.seconds + warm))
+def _words(plan: Plan, mix: str, shape: Shape, *, seed: int, count: int, repeat: bool = False) -> list[str]:
+    """The load generator's command line."""
     return [
-        "--mix", mix, "--connections", str(connections), "--in-flight", str(plan.in_flight), "--seed", str(seed),
-        "--seconds", str(plan.seconds), "--warm-seconds", str(warm), "--count", str(count),
+        "--mix", mix, "--connections", str(shape.connections), "--in-flight", str(shape.in_flight), "--seed", str(seed),
+        "--seconds", str(plan.seconds), "--warm-seconds", str(plan.warm_seconds), "--count", str(count),
+        *(["--repeat"] if repeat else []),
     ]  # fmt: skip
-
-
-def _median(rounds: Sequence[Mapping[str, float]], name: str) -> float:
-    return round(statistics.median(one[name] for one in rounds), 3)
 
 
 def _say(text: str) -> None:
     print(text, end="", file=sys.stderr, flush=True)
 
 
-def main() -> None:
-    """Measure messages a second and latency, and print one JSON document; progress and a table go to stderr."""
+def _plan(words: Sequence[str] | None) -> Plan:
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    options.add_argument("--quick", action="store_true", help="one short round of each, to see that it works")
-    options.add_argument("--connections", default="1,16,64")
-    options.add_argument("--in-flight", type=int, default=1, help="messages without an answer on one connection")
-    options.add_argument("--seconds", type=float, default=5.0)
-    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--quick", action="store_true", help="one short round of few loads, to see that it works")
+    options.add_argument("--loads", help="connections, and x messages in flight on each; without --quick " + SHAPES)
+    options.add_argument("--seconds", type=float, default=None)
+    options.add_argument("--rounds", type=int, default=None)
     options.add_argument("--mix", default=",".join(MIXES))
     options.add_argument("--couriers", choices=["working", "idle"], default="working")
-    given = options.parse_args()
-    plan = Plan(
+    given = options.parse_args(words)
+    return Plan(
         mixes=tuple(given.mix.split(",")),
-        connections=tuple(int(number) for number in given.connections.split(",")),
-        in_flight=given.in_flight,
-        seconds=1.0 if given.quick else given.seconds,
-        rounds=1 if given.quick else given.rounds,
+        shapes=tuple(Shape.read(text) for text in (given.loads or ("16,8x16" if given.quick else SHAPES)).split(",")),
+        seconds=given.seconds or (0.5 if given.quick else 2.5),
+        rounds=given.rounds or (1 if given.quick else 3),
         couriers=given.couriers == "working",
     )
-    found = []
-    for cell in measure(plan):
-        found.append(cell)
-        _say(
-            f"\r{cell['mix']:10} {cell['connections']:4} connections: {cell['messages_per_second']:8} messages/s,"
-            f" p50 {cell['p50_ms']} ms, p99 {cell['p99_ms']} ms, {cell['ratio_to_echo']} of echo,"
-            f" {cell['resident_mib']} MiB, {cell['wrong']} wrong, {cell['missing']} missing\n"
-        )
-    shown = {"cores": os.cpu_count(), "python": sys.version.split()[0], "plan": asdict(plan), "results": found}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure messages a second and latency, and print one JSON document; progress and a table go to stderr."""
+    plan = _plan(words)
+    found = measure(plan, _say)
+    _say(table(found["results"]) + "\n")
+    shown = {"cores": os.cpu_count(), "python": sys.version.split()[0], "plan": asdict(plan), **found}
     print(json.dumps(shown, indent=1))
-    sys.exit(1 if any(cell["wrong"] or cell["missing"] for cell in found) else 0)
+    bad = found["peers_wrong"] or any(cell["wrong"] or cell["missing"] for cell in found["results"])
+    sys.exit(1 if bad else 0)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from benchmarks import messages
 from benchmarks.messages import STRANGERS, VISIT_AFTER, Case, Made
 
-MIXES: Final = ("loop", "unrelated")
+# change: every message changes a referral.  loop: the same, and one office in seven is reached by fax, which takes a
+# PDF.  unrelated: nearly everything is about patients nobody referred, as on a hospital's whole feed.
+MIXES: Final = ("change", "loop", "unrelated")
+_ON_THE_WIRE: Final = tuple(office for office in messages.OFFICES if office.books)
 OPEN_AT_ONCE: Final = 8  # referrals of one connection between order and note
 UNRELATED_SHARE: Final = 0.95
 NUMBERS_A_CONNECTION: Final = 200_000  # so that no two connections, nor two rounds, make the same patient
@@ -27,7 +30,7 @@ def _stream(mix: str, count: int, place: int) -> list[Made]:
     rng = random.Random(place)
     numbers = iter(range(place * NUMBERS_A_CONNECTION, (place + 1) * NUMBERS_A_CONNECTION))
     now = datetime.now(UTC).replace(microsecond=0)
-    story = _referrals(rng, numbers, now)
+    story = _referrals(rng, numbers, now, _ON_THE_WIRE if mix == "change" else messages.OFFICES)
     made = []
     for _ in range(count):
         if mix == "unrelated" and rng.random() < UNRELATED_SHARE:
@@ -37,14 +40,14 @@ def _stream(mix: str, count: int, place: int) -> list[Made]:
     return made
 
 
-def _referrals(rng: random.Random, numbers: Iterator[int], now: datetime) -> Iterator[Made]:
+def _referrals(
+    rng: random.Random, numbers: Iterator[int], now: datetime, offices: Sequence[messages.Office]
+) -> Iterator[Made]:
     """Order, booking where the office books, and note; a few referrals are always open beside each other."""
     waiting: list[Iterator[Made]] = []
     while True:
         if len(waiting) < OPEN_AT_ONCE:
-            waiting.append(
-                _one_referral(Case(number=next(numbers), office=rng.choice(messages.OFFICES), ordered_at=now))
-            )
+            waiting.append(_one_referral(Case(number=next(numbers), office=rng.choice(offices), ordered_at=now)))
             yield next(waiting[-1])
             continue
         turn = waiting.pop(0)

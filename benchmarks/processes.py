@@ -14,7 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
+
+from referral_engine.service.control_client import ask
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 START_SECONDS_MAX: Final = 60
@@ -58,22 +60,54 @@ class Server:
     port: int
     folder: Path | None = None
 
+    def pids(self) -> list[int]:
+        """The process and those it started, in whatever number."""
+        found = [self.process.pid]
+        for pid in found:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                found += map(int, (task / "children").read_text(encoding="ascii").split())
+        return found
+
     def memory_mib(self) -> tuple[float, float]:
-        """VmRSS and VmHWM."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", text, re.MULTILINE))
-        return round(int(found["VmRSS"]) / 1024, 1), round(int(found["VmHWM"]) / 1024, 1)
+        """VmRSS and VmHWM of all of them."""
+        resident = peak = 0
+        for pid in self.pids():
+            text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+            found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", text, re.MULTILINE))
+            resident += int(found["VmRSS"])
+            peak += int(found["VmHWM"])
+        return round(resident / 1024, 1), round(peak / 1024, 1)
+
+    def descriptors(self) -> int:
+        """How many files and sockets are open."""
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.pids())
 
     def cpu_seconds(self) -> float:
-        """User and system time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """User and system time so far, of all of them."""
+        ticks = 0
+        for pid in self.pids():
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def status(self) -> dict[str, Any]:
+        """What the daemon says of itself at its control socket."""
+        assert self.folder is not None, "only the daemon has one"
+        answer = ask(str(self.folder / "var" / "control.sock"), "status")
+        assert isinstance(answer, dict), "status is an object"
+        return answer
+
+    def mean_batch(self) -> float:
+        """Messages a commit, so far; 0.0 when the daemon does not say."""
+        door = self.status().get("door", {})
+        return float(door.get("inputs", 0)) / max(float(door.get("batches", 0)), 1.0)
 
 
 def write_files(folder: Path, *, sinks: Sequence[int] = ()) -> Path:
     """The shipped configuration with loopback ports of ours; without sinks nobody is there and couriers wait."""
     ehr, *offices = sinks or (IDLE_PORT,)
     idle = "" if sinks else _IDLE_RETRY
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(ROOT / "conf", folder / "conf")
     (folder / "channels").mkdir()
     (folder / "conf" / "engine.toml").write_text(ENGINE.format(ehr=ehr, retry=idle), encoding="utf-8")
@@ -91,23 +125,27 @@ def daemon(*, sinks: Sequence[int] = ()) -> Iterator[Server]:
     """The real daemon on a journal of its own, encrypted."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        conf = write_files(folder, sinks=sinks)
-        with (folder / "log").open("w", encoding="utf-8") as log:
-            words = [sys.executable, "-m", "referral_engine", "run", "--conf", str(conf)]
-            with running(words, cwd=folder, stderr=log) as process:
-                line = _first_line(process)
-                match = _READY.search(line)
-                if match is None:
-                    raise RuntimeError(
-                        f"the daemon did not start: {line}{(folder / 'log').read_text(encoding='utf-8')}"
-                    )
-                yield Server(process=process, port=int(match[1]), folder=folder)
+        with daemon_in(folder, write_files(folder, sinks=sinks)) as server:
+            yield server
 
 
 @contextmanager
-def echo() -> Iterator[Server]:
-    """The server without a journal."""
-    with running([sys.executable, "-m", "benchmarks.echo"]) as process:
+def daemon_in(folder: Path, conf: Path) -> Iterator[Server]:
+    """The real daemon with its state in `folder`/var, whatever is there already."""
+    with (folder / "log").open("a", encoding="utf-8") as log:
+        words = [sys.executable, "-m", "referral_engine", "run", "--conf", str(conf)]
+        with running(words, cwd=folder, stderr=log) as process:
+            line = _first_line(process)
+            match = _READY.search(line)
+            if match is None:
+                raise RuntimeError(f"the daemon did not start: {line}{(folder / 'log').read_text(encoding='utf-8')}")
+            yield Server(process=process, port=int(match[1]), folder=folder)
+
+
+@contextmanager
+def listening(module: str) -> Iterator[Server]:
+    """A server of this folder that prints its port: "echo", "python_hl7", "responder"."""
+    with running([sys.executable, "-m", f"benchmarks.{module}"]) as process:
         yield Server(process=process, port=int(_first_line(process)))
 
 
@@ -133,14 +171,29 @@ def sinks(count: int) -> Iterator[Sinks]:
         yield Sinks(process=process, ports=tuple(json.loads(_first_line(process))))
 
 
-def load(port: int, words: Sequence[str]) -> dict[str, float]:
-    """Run the load generator to its end; what it measured."""
-    command = [sys.executable, "-m", "benchmarks.load", "--port", str(port), *words]
-    done = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, check=False)
-    if not done.stdout:
-        raise RuntimeError(f"the load generator failed: {done.stderr}")
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A load generator that makes its messages while other things start."""
+
+    process: subprocess.Popen[str]
+
+    def against(self, port: int) -> dict[str, Any]:
+        """Measure one listener; may be asked again, with the same messages."""
+        assert self.process.stdin is not None, "opened with a pipe"
+        self.process.stdin.write(f"{port}\n")
+        self.process.stdin.flush()
+        line = _first_line(self.process)
+        if not line:
+            raise RuntimeError("the load generator failed; what it says is above")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+@contextmanager
+def load(words: Sequence[str]) -> Iterator[Load]:
+    """The load generator with this command line."""
+    with running([sys.executable, "-m", "benchmarks.load", *words], stdin=subprocess.PIPE) as process:
+        yield Load(process=process)
 
 
 @contextmanager

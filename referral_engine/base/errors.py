@@ -1,9 +1,10 @@
-"""The five errors that may cross a floor, each named for who must act; anything else is a bug."""
+"""The few errors that may cross a floor, each named for who must act; anything else is a bug."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class ReferralEngineError(Exception):
@@ -67,6 +68,41 @@ class ConfigError(ReferralEngineError):
 class JournalError(ReferralEngineError):
     """The disk is wrong: say nothing, hang up, stop. Nothing of this batch was stored."""
 
+    lasting: ClassVar[bool] = True  # False: the journal goes on taking work; only this batch, or this question, failed
+
 
 class OutcomeUnknown(JournalError):
     """COMMIT failed: the batch may or may not be stored. Say nothing; the peer will resend."""
+
+
+class JournalLost(OutcomeUnknown):
+    """The process that had the journal is gone: what it had in hand may be stored. Start again; senders will resend."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("The journal's process is gone; what it had in hand may or may not be stored.")
+
+
+class NoRoom(JournalError):
+    """The disk is full: nothing of this batch was stored, and all that was is safe. Say nothing, hang up, try later."""
+
+    lasting = False
+
+
+class TookTooLong(JournalError):
+    """A question was cut off so that the door need not wait for it: ask for less."""
+
+    lasting = False
+
+
+class Altered(JournalError):
+    """A stored row is not what was written: its hash does not fit. Say nothing, hang up, stop."""
+
+    def __init__(self, what: str) -> None:
+        """Name the row, "message 42"; never what is in it."""
+        super().__init__(f"{what} is not what was stored: its hash does not fit. Restore a backup, or ask for help.")
+        self.what = what
+
+
+class Refused(ReferralEngineError):
+    """A question that cannot be answered; its text is a sentence for the person who asked."""

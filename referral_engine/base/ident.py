@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 _BASE32: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U to mishear on the telephone
+_PAIRS: Final = tuple(first + second for first in _BASE32 for second in _BASE32)  # two digits at a time
 CONTROL_ID_MAX: Final = 20  # MSH-10 in HL7 v2.1 to v2.5.1
 
 
@@ -46,6 +48,14 @@ class Phi(Generic[T]):
         return hash(self._value)
 
 
+def mark_of(raw: bytes) -> int:
+    """What a message is noted by while it is in hand, 63 bits: cheap, for it is made for every message.
+
+    Two messages may share one: then both are handled with care, and nothing is lost but speed.
+    """
+    return zlib.crc32(raw) | (len(raw) & 0x7FFF_FFFF) << 32
+
+
 def base32(number: int, width: int = 0) -> str:
     """`number` (>= 0) in Crockford base 32, padded with zeros to `width`."""
     digits = ""
@@ -62,7 +72,10 @@ def referral_id(node: str, sequence: int) -> str:
 
 def control_id(node: str, sequence: int, ordinal: int) -> str:
     """MSH-10 of the `ordinal`-th message that event `sequence` made; the same at every replay and retry."""
-    made = f"{node}{base32(sequence, 8)}{base32(ordinal, 2)}"
+    high, low = divmod(sequence, 1024 * 1024)
+    more, high = divmod(high, 1024 * 1024)
+    digits = f"{_PAIRS[high >> 10]}{_PAIRS[high & 1023]}{_PAIRS[low >> 10]}{_PAIRS[low & 1023]}"
+    made = f"{node}{base32(more) if more else ''}{digits}{base32(ordinal, 2)}"
     assert len(made) <= CONTROL_ID_MAX, "MSH-10 holds 20 characters"
     return made
 

@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from referral_engine.base.errors import Problem
 from referral_engine.channels.channel import Channel
 from referral_engine.channels.engine import Engine
 from referral_engine.channels.feed import Feed
 from referral_engine.channels.overlap import overlapping
+from referral_engine.channels.partner import Partner
+from referral_engine.channels.partner_agreement import partner_disagreements
+from referral_engine.channels.sender_agreement import sender_disagreements
 from referral_engine.channels.shape import Page, nearest, problem_at
 
 SHOWN_OVERLAPS_MAX = 3  # of one channel; a copied file would otherwise name every other
 
 
-def disagreements(
-    engine: Engine,
-    channels: Sequence[tuple[Page, Channel]],
-    feeds: Sequence[tuple[Page, Feed]],
-    engine_page: Page,
-) -> Iterator[Problem]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Everyone:
+    """What all files define, each with the page it stands on."""
+
+    engine: Engine
+    channels: Sequence[tuple[Page, Channel]] = ()
+    feeds: Sequence[tuple[Page, Feed]] = ()
+    partners: Sequence[tuple[Page, Partner]] = ()
+
+
+def disagreements(everyone: Everyone, engine_page: Page) -> Iterator[Problem]:
     """Every problem that no file has on its own."""
+    channels, feeds = everyone.channels, everyone.feeds
     yield from _used_twice([(page, channel.name, "channel") for page, channel in channels])
     yield from _used_twice([(page, feed.name, "feed") for page, feed in feeds])
+    yield from _used_twice([(page, partner.name, "partner") for page, partner in everyone.partners])
     enabled = [(page, channel) for page, channel in channels if channel.enabled]
     yield from _shared_orders(enabled)
     senders = [*feeds, *((page, channel.feed()) for page, channel in enabled if channel.speaks)]
-    yield from _shared_senders(senders)
+    yield from sender_disagreements(senders, everyone.partners, everyone.engine.listeners)
+    yield from partner_disagreements(everyone.engine, [*feeds, *channels], everyone.partners, engine_page)
     yield from _unknown_specialties(enabled, feeds)
     names = tuple(channel.name for _, channel in channels)
-    for index, name in enumerate(engine.pilot.channels):
+    for index, name in enumerate(everyone.engine.pilot.channels):
         if channels and name not in names:
             near = nearest(name, names)
             hint = f'did you mean "{near}"?' if near else ""
@@ -66,34 +78,6 @@ def _shared_orders(channels: Sequence[tuple[Page, Channel]]) -> Iterator[Problem
 def _example(both: Mapping[str, str]) -> str:
     """A message both would take, in words."""
     return ", ".join(f"{path} {value}" if value else f"{path} empty" for path, value in both.items())
-
-
-def _shared_senders(senders: Sequence[tuple[Page, Feed]]) -> Iterator[Problem]:
-    """Two parties that one message header could mean."""
-    named = [(page, feed) for page, feed in senders if not feed.is_anyone and not page.troubled & {"feed", "replies"}]
-    by_facility: dict[str, list[tuple[Page, Feed]]] = {}  # "" for senders at any facility
-    for page, feed in named:
-        places = feed.facilities or tuple(by_facility)
-        asked = [one for place in dict.fromkeys((*places, "")) for one in by_facility.get(place, ())]
-        rival = next((one for one in asked if one[1].name != feed.name and _same_sender(feed, one[1])), None)
-        if rival is not None:
-            table = "replies" if feed.party == "specialist" else "feed"
-            sentence = f'a message could come from this sender or from "{rival[1].name}" ({rival[0].source.file})'
-            yield problem_at(
-                page.source, (table, "applications"), "CH407", sentence, "name the facility (MSH-4) as well"
-            )
-        for place in feed.facilities or ("",):
-            by_facility.setdefault(place, []).append((page, feed))
-
-
-def _same_sender(one: Feed, other: Feed) -> bool:
-    """Whether MSH-3, MSH-4 and the address could all agree."""
-    pairs = (
-        (one.applications, other.applications),
-        (one.facilities, other.facilities),
-        (one.addresses, other.addresses),
-    )
-    return all(not a or not b or bool(set(a) & set(b)) for a, b in pairs)
 
 
 def _unknown_specialties(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from referral_engine.base.errors import ConfigError, Problem
-from referral_engine.channels.agreement import disagreements
+from referral_engine.channels.agreement import Everyone, disagreements
 from referral_engine.channels.channel import Channel
 from referral_engine.channels.channel_file import read_channel
 from referral_engine.channels.clocks import clock_origins
@@ -19,6 +20,8 @@ from referral_engine.channels.feed import Feed
 from referral_engine.channels.feed_file import read_feed
 from referral_engine.channels.matcher import OneOf
 from referral_engine.channels.naming import file_stem
+from referral_engine.channels.partner import ANYONE, Partner
+from referral_engine.channels.partner_file import read_own_partner, read_partner_file
 from referral_engine.channels.preauth import Preauthorization
 from referral_engine.channels.preauth_file import read_preauth
 from referral_engine.channels.shape import Page, Setting
@@ -28,7 +31,8 @@ ENGINE_FILE: Final = "conf/engine.toml"  # the name shown for defaults when ther
 ROUTED_BY: Final = "OBR-28.1"  # most channels name their specialist here, so few are asked about one order
 VERSION_LETTERS: Final = 12  # of the hash; enough to tell any two versions of a site apart
 
-Part = Literal["engine", "preauth", "feed", "channel"]
+Part = Literal["engine", "preauth", "partner", "feed", "channel"]
+_FOLDERS: Final[Mapping[str, Part]] = {"feeds": "feed", "channels": "channel", "partners": "partner"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,7 @@ class Book:
     engine: Engine = field(default_factory=default_engine)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     feeds: Mapping[str, Feed] = field(default_factory=dict)
+    partners: Mapping[str, Partner] = field(default_factory=dict)
     preauth: Preauthorization = field(default_factory=Preauthorization)
     settings: Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)  # file to what is in force there
     warnings: tuple[Problem, ...] = ()
@@ -50,7 +55,7 @@ class Book:
         """Make the indexes once: senders in order, channels by the provider they name."""
         enabled = tuple(self.channels[name] for name in sorted(self.channels) if self.channels[name].enabled)
         senders = [*(self.feeds[name] for name in sorted(self.feeds)), *(one.feed() for one in enabled if one.speaks)]
-        object.__setattr__(self, "senders", tuple(sorted(senders, key=lambda feed: feed.is_anyone)))
+        object.__setattr__(self, "senders", tuple(sorted(senders, key=self.is_anyone)))
         scanned = tuple(one for one in enabled if not isinstance(one.match.test_of(ROUTED_BY), OneOf))
         named: dict[str, list[Channel]] = defaultdict(list)
         for channel in enabled:
@@ -61,6 +66,16 @@ class Book:
         object.__setattr__(self, "by_scan", scanned)
         object.__setattr__(self, "by_provider", joined)
 
+    def partner_of(self, sender: Feed | Channel) -> Partner:
+        """The partner a feed or a channel names, else the one of its own name, else the one that restricts nothing."""
+        if sender.partner:
+            return self.partners[sender.partner]
+        return self.partners.get(sender.name, ANYONE)
+
+    def is_anyone(self, feed: Feed) -> bool:
+        """Whether neither the feed nor its partner says who the sender is: it is asked last."""
+        return feed.is_anyone and not self.partner_of(feed).says_who
+
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
@@ -70,18 +85,20 @@ class Reading:
     preauth: Preauthorization = field(default_factory=Preauthorization)
     channels: list[tuple[Page, Channel]] = field(default_factory=list)
     feeds: list[tuple[Page, Feed]] = field(default_factory=list)
+    partners: list[tuple[Page, Partner]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     settings: dict[str, tuple[Setting, ...]] = field(default_factory=dict)
 
 
-def read_book(files: Mapping[str, str], samples: Sequence[str] | None = None) -> Book:
+def read_book(files: Mapping[str, str], samples: Sequence[str] | None = None, *, today: date | None = None) -> Book:
     """Every file as one value.
 
     files: name as the analyst names it ("channels/x.toml") to text; none at all is every default.
     samples: names that tests may receive; None leaves them unchecked.
+    today: the day, in UTC, that permissions with a last day must have reached at most; None leaves them unchecked.
     Raises ConfigError with every problem that is not a warning.
     """
-    reading = _read(files, samples)
+    reading = _read(files, samples, today)
     errors = tuple(problem for problem in reading.problems if not problem.warning)
     if errors:
         raise ConfigError(errors)
@@ -90,15 +107,18 @@ def read_book(files: Mapping[str, str], samples: Sequence[str] | None = None) ->
         engine=reading.engine,
         channels={channel.name: channel for _, channel in reading.channels},
         feeds={feed.name: feed for _, feed in reading.feeds},
+        partners={partner.name: partner for _, partner in reading.partners},
         preauth=reading.preauth,
         settings=reading.settings,
         warnings=tuple(reading.problems),
     )
 
 
-def check_files(files: Mapping[str, str], samples: Sequence[str] | None = None) -> tuple[Problem, ...]:
-    """Every problem and every warning, in file order."""
-    return tuple(_read(files, samples).problems)
+def check_files(
+    files: Mapping[str, str], samples: Sequence[str] | None = None, *, today: date | None = None
+) -> tuple[Problem, ...]:
+    """Every problem and every warning, in file order; the arguments are those of `read_book`."""
+    return tuple(_read(files, samples, today).problems)
 
 
 def part_of(file: str, source: Source) -> Part | None:
@@ -109,15 +129,15 @@ def part_of(file: str, source: Source) -> Part | None:
         return "engine"
     if parts[-1] == "preauth.toml":
         return "preauth"
-    if above == "feeds" or (above != "channels" and "feed" in source.tree):
-        return "feed"
-    return "channel" if above == "channels" or "channel" in source.tree else None
+    if above in _FOLDERS:
+        return _FOLDERS[above]
+    return next((part for part in _FOLDERS.values() if part in source.tree), None)
 
 
-def _read(files: Mapping[str, str], samples: Sequence[str] | None) -> Reading:
-    """Every file once, the engine's first because the others name what it defines."""
+def _read(files: Mapping[str, str], samples: Sequence[str] | None, today: date | None) -> Reading:
+    """Every file once, those first that define what the others name."""
     reading = Reading()
-    sources: dict[Part, list[tuple[Source, str]]] = {"engine": [], "preauth": [], "feed": [], "channel": []}
+    sources: dict[Part, list[tuple[Source, str]]] = {part: [] for part in get_args(Part)}
     for file in sorted(files):
         source = read_source(file, files[file])
         if isinstance(source, Problem):
@@ -128,39 +148,64 @@ def _read(files: Mapping[str, str], samples: Sequence[str] | None) -> Reading:
             reading.problems.append(_nobody_reads(file))
             continue
         sources[part].append((source, files[file]))
-    pages = _read_parts(reading, sources, samples)
+    pages = _read_parts(reading, sources, samples, today)
     for page in pages:
         reading.problems.extend(page.problems)
         reading.settings[page.source.file] = tuple(page.settings)
-    reading.problems.extend(disagreements(reading.engine, reading.channels, reading.feeds, pages[0]))
+    everyone = Everyone(
+        engine=reading.engine, channels=reading.channels, feeds=reading.feeds, partners=reading.partners
+    )
+    reading.problems.extend(disagreements(everyone, pages[0]))
     reading.problems = _without_consequences(reading.problems)
     reading.problems.sort(key=lambda problem: (problem.file, problem.line, problem.column, problem.code))
     return reading
 
 
 def _read_parts(
-    reading: Reading, sources: Mapping[Part, list[tuple[Source, str]]], samples: Sequence[str] | None
+    reading: Reading,
+    sources: Mapping[Part, list[tuple[Source, str]]],
+    samples: Sequence[str] | None,
+    today: date | None,
 ) -> list[Page]:
     """Fill `reading`; the pages that were read, the engine's first."""
     engine_sources = [source for source, _ in sources["engine"]] or [_empty()]
-    pages = [Page(engine_sources[0])]
-    reading.engine = read_engine(pages[0])
+    pages = [Page(engine_sources[0], today)]
+    pages += _read_partners(reading, sources, today)
+    partners = {partner.name: partner for _, partner in reading.partners}
+    reading.engine = read_engine(pages[0], partners)
     reading.problems.extend(_twice(source.file) for source in engine_sources[1:])
     for source, _ in sources["preauth"]:
         pages.append(Page(source))
         reading.preauth = read_preauth(pages[-1])
     reading.problems.extend(_twice(source.file) for source, _ in sources["preauth"][1:])
-    for source, _ in sources["feed"]:
-        pages.append(Page(source))
-        feed = read_feed(pages[-1])
-        reading.feeds.extend([(pages[-1], feed)] if feed else [])
-    sla = pages[0].top.defaulted("sla")
+    origins = clock_origins(pages[0].top.defaulted("sla"))
     for source, text in sources["channel"]:
-        pages.append(Page(source))
+        page = Page(source, today)
+        pages.append(page)
         channel = read_channel(
-            pages[-1], reading.engine, version=_version(text), engine_origins=clock_origins(sla), samples=samples
+            page, reading.engine, partners, version=_version(text), engine_origins=origins, samples=samples
         )
-        reading.channels.extend([(pages[-1], channel)] if channel else [])
+        reading.channels.extend([(page, channel)] if channel else [])
+    return pages
+
+
+def _read_partners(
+    reading: Reading, sources: Mapping[Part, list[tuple[Source, str]]], today: date | None
+) -> list[Page]:
+    """Partners' files, and feeds with the partners they bring along."""
+    pages = []
+    for source, _ in sources["partner"]:
+        page = Page(source, today)
+        pages.append(page)
+        partner = read_partner_file(page)
+        reading.partners.extend([(page, partner)] if partner else [])
+    for source, _ in sources["feed"]:
+        page = Page(source, today)
+        pages.append(page)
+        feed = read_feed(page)
+        partner = read_own_partner(page, feed.name if feed else "")
+        reading.feeds.extend([(page, feed)] if feed else [])
+        reading.partners.extend([(page, partner)] if feed and partner else [])
     return pages
 
 
@@ -169,7 +214,7 @@ def _without_consequences(problems: Sequence[Problem]) -> list[Problem]:
     unreadable = {problem.file for problem in problems if problem.code.startswith("CH0")}
     hidden: set[str] = set()
     if unreadable:
-        hidden = {"CH408", "CHW04"}
+        hidden = {"CH408", "CH409", "CHW04", "CHW06"}
     if any(file_stem(file) == "engine" for file in unreadable):
         hidden |= {"CH402", "CH403", "CH406"}
     return [problem for problem in problems if problem.code not in hidden]
@@ -186,14 +231,14 @@ def _empty() -> Source:
 
 
 def _nobody_reads(file: str) -> Problem:
-    """A file that is neither the engine's, nor a channel, nor a feed."""
+    """A file that is neither the engine's, nor a channel, nor a feed, nor a partner."""
     return Problem(
         file=file,
         line=0,
         column=1,
         code="CH004",
-        sentence="this file is neither a channel nor a feed, nor engine.toml, nor preauth.toml",
-        help="a channel begins with [channel], a feed with [feed]",
+        sentence="this file is neither a channel, a feed nor a partner, nor engine.toml, nor preauth.toml",
+        help="a channel begins with [channel], a feed with [feed], a partner with [partner]",
     )
 
 

@@ -9,6 +9,8 @@ from typing import Final, Literal
 from referral_engine.channels.engine import Retry, Tls
 from referral_engine.channels.feed import Feed
 from referral_engine.channels.matcher import Matcher
+from referral_engine.channels.naks import NakMeaning
+from referral_engine.channels.partner import MLLP_TRAILER, Plaintext
 from referral_engine.channels.timetable import ChannelTest
 from referral_engine.loop.policy import Duration, Policy, Unit
 from referral_engine.loop.states import Network
@@ -40,6 +42,10 @@ class MllpTransport:
     ack_mode: Literal["original", "enhanced"] = "original"
     ack_timeout_seconds: float = 30.0
     retry: Retry = field(default_factory=Retry)
+    nak: NakMeaning = field(default_factory=NakMeaning)
+    trailer: bytes = MLLP_TRAILER  # of the frames we send and of the answers
+    single_session: bool = False  # the peer takes one connection at a time: the old one is gone before the next
+    insecure_plaintext: Plaintext | None = None  # needed without TLS, unless the host is this machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,7 @@ class Replies:
 
     applications: tuple[str, ...] = ()  # MSH-3 values that speak for this specialist
     facilities: tuple[str, ...] = ()  # MSH-4 values; empty: any
-    addresses: tuple[str, ...] = ()  # IPs they may call from; empty: any
+    addresses: tuple[str, ...] = ()  # IPs or networks they may call from; empty: any
     received: Received = "ack"
     confirms: bool = True  # says whether it accepts
     appointments: bool = True  # sends SIU
@@ -109,6 +115,7 @@ class Channel:
     specialty: str
     calendar: str = "default"  # its name in conf/engine.toml
     network: Network = Network.OUT
+    partner: str = ""  # its name in conf/partners; "": the one of our own name, if there is one
     enabled: bool = True
     verified_on: date | None = None  # when somebody last verified its numbers and addresses
     match: Matcher
@@ -139,5 +146,6 @@ class Channel:
             facilities=self.replies.facilities,
             addresses=self.replies.addresses,
             zone=self.policy.calendar.zone,
+            partner=self.partner,
             file=self.file,
         )

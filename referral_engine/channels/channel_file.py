@@ -23,6 +23,7 @@ from referral_engine.channels.engine import DEFAULT_QUEUE, Clocks, Engine
 from referral_engine.channels.matcher import Matcher
 from referral_engine.channels.naming import complain_of_file_name, complain_of_unknown
 from referral_engine.channels.overlap import overlap
+from referral_engine.channels.partner import ANYONE, Partner
 from referral_engine.channels.shape import Page, Table, Unfit, nearest
 from referral_engine.channels.timetable_file import read_tests
 from referral_engine.channels.transport_file import read_transport
@@ -37,7 +38,13 @@ _APPROVALS: Final = "AUT"  # its fields may release a hold: only whether they ha
 
 
 def read_channel(
-    page: Page, engine: Engine, *, version: str, engine_origins: Mapping[Kind, str], samples: Sequence[str] | None
+    page: Page,
+    engine: Engine,
+    partners: Mapping[str, Partner],
+    *,
+    version: str,
+    engine_origins: Mapping[Kind, str],
+    samples: Sequence[str] | None,
 ) -> Channel | None:
     """One specialist; None when the file says too little to know who it is."""
     top = page.top
@@ -46,15 +53,16 @@ def read_channel(
     calendar = head.take("calendar", words.name, "default")
     complain_of_unknown(head, "calendar", calendar, tuple(engine.calendars), "CH402")
     match = _match(top)
-    transport = read_transport(top.needed("transport"), engine)
-    fallback = _fallback(top, engine, transport)
+    named = head.take("partner", words.name, "")
+    partner = partners.get(named or name, ANYONE)
+    transport = read_transport(top.needed("transport"), engine, partner)
+    fallback = _fallback(top, engine, partner, transport)
     sla = top.defaulted("sla")
     clocks = read_clocks(sla, engine.clocks)
     hold, clocks = _hold(top.table("hold"), match, clocks, engine)
     origins = {**engine_origins, **clock_origins(sla), **_hold_origins(page)}
     page.settings.extend(clock_settings(clocks, origins))
     replies = _replies(top.defaulted("replies"), transport)
-    no_show = top.defaulted("no_show")
     channel = Channel(
         name=name,
         title=head.take("title", words.some_text, name),
@@ -62,6 +70,7 @@ def read_channel(
         specialty=head.need("specialty", words.name, ""),
         calendar=calendar,
         network=head.take("network", words.word(_NETWORKS), Network.OUT),
+        partner=named,
         enabled=head.take("enabled", words.flag, default=True),
         verified_on=head.take("verified_on", words.day, None),
         match=match,
@@ -70,24 +79,14 @@ def read_channel(
         fallback=fallback,
         message=_message(top.defaulted("message")),
         replies=replies,
-        policy=Policy(
-            calendar=engine.calendars.get(calendar, engine.calendars["default"]),
-            clocks=clocks,
-            capabilities=Capabilities(
-                can_confirm=replies.confirms, can_send_appointments=replies.appointments, can_send_notes=replies.notes
-            ),
-            no_show_attempts=no_show.take("attempts", words.whole(0, 5), engine.no_show_attempts),
-            has_fallback=fallback is not None,
-            duplicate_days=engine.duplicate_days,
-            provisional_notes=replies.provisional_notes,
-        ),
+        policy=_policy(top, engine, clocks, replies, calendar=calendar, has_fallback=fallback is not None),
         patient=_patient(top.defaulted("patient")),
         tests=read_tests(top.tables("test"), samples),
         version=version,
         file=page.source.file,
         match_lines=_lines(page),
     )
-    for table in (head, sla, no_show, top):
+    for table in (head, sla, top):
         table.close()
     complain_of_file_name(head, name, "channel")
     if channel.enabled and not channel.tests:
@@ -95,6 +94,26 @@ def read_channel(
             ("channel", "name"), "CHW01", f'"{name}" has no test', "write a [[test]] with one order and its answer"
         )
     return channel if name else None
+
+
+def _policy(
+    top: Table, engine: Engine, clocks: Clocks, replies: Replies, *, calendar: str, has_fallback: bool
+) -> Policy:
+    """What the rules of the loop ask about this specialist, [no_show] with it."""
+    no_show = top.defaulted("no_show")
+    policy = Policy(
+        calendar=engine.calendars.get(calendar, engine.calendars["default"]),
+        clocks=clocks,
+        capabilities=Capabilities(
+            can_confirm=replies.confirms, can_send_appointments=replies.appointments, can_send_notes=replies.notes
+        ),
+        no_show_attempts=no_show.take("attempts", words.whole(0, 5), engine.no_show_attempts),
+        has_fallback=has_fallback,
+        duplicate_days=engine.duplicate_days,
+        provisional_notes=replies.provisional_notes,
+    )
+    no_show.close()
+    return policy
 
 
 def _match(top: Table) -> Matcher:
@@ -112,12 +131,12 @@ def _lines(page: Page) -> tuple[int, int]:
     return (min(lines), max(lines)) if lines else (0, 0)
 
 
-def _fallback(top: Table, engine: Engine, first: Transport) -> Transport | None:
+def _fallback(top: Table, engine: Engine, partner: Partner, first: Transport) -> Transport | None:
     """[fallback]: a second way, for when the first is dead."""
     table = top.table("fallback")
     if table is None:
         return None
-    fallback = read_transport(table, engine)
+    fallback = read_transport(table, engine, partner)
     if fallback == first:
         top.complain(
             "fallback", "CH308", "[fallback] is the same way as [transport]", "name another way, or leave it out"
@@ -215,7 +234,7 @@ def _replies(table: Table, transport: Transport) -> Replies:
     replies = Replies(
         applications=applications,
         facilities=facilities,
-        addresses=table.several("addresses", words.address, ()),
+        addresses=table.several("addresses", words.network, ()),
         received=table.take("received", words.word(_RECEIVED), usual),
         confirms=table.take("confirms", words.flag, speaks),
         appointments=table.take("appointments", words.flag, speaks),

@@ -10,7 +10,7 @@ CODES: Final[Mapping[str, str]] = {
     "CH001": "The file is not TOML at this place. Texts, codes and times stand in quotes; numbers and dates do not.",
     "CH002": "A key or a table is written twice. TOML would have to guess which one counts, so it refuses.",
     "CH003": "The file is larger, or nested deeper, than a channel file can be. It is probably not one.",
-    "CH004": "The file is none of conf/engine.toml, conf/preauth.toml, conf/feeds/NAME.toml and channels/NAME.toml.",
+    "CH004": "The file is neither conf/engine.toml nor conf/preauth.toml, nor a feed, a partner or a channel.",
     "CH005": "There is one conf/engine.toml and one conf/preauth.toml; a second one would compete with it.",
     # --- shape
     "CH101": "Nobody reads this key. A misspelt key would otherwise be ignored in silence.",
@@ -35,8 +35,11 @@ CODES: Final[Mapping[str, str]] = {
     "CH214": "The value is empty, so the line can mean nothing, or everything.",
     "CH215": "Times in a [[test]] are the clinic's wall time and carry no zone.",
     "CH216": "The character set is not one that can be read.",
+    "CH217": "A trailer is the two control characters that end a frame: FS (1C) and one more, usually CR (0D).",
+    "CH218": "A certificate's name is its kind and the name itself, whole: DNS:, URI:, IP: or CN:. No wildcards.",
+    "CH219": "A size on a disk is a number and a unit: bytes, KiB, MiB, GiB or TiB.",
     # --- values disagree in one file
-    "CH301": "A channel or a feed has the same name as its file, so that one leads to the other.",
+    "CH301": "A channel, a feed or a partner has the same name as its file, so that one leads to the other.",
     "CH302": "Billing would be told before the desk was reminded once.",
     "CH303": 'Nothing can release the hold: name "staff", or a field that carries an authorization number.',
     "CH304": "[hold] asks for something that [match] excludes, so the hold never applies.",
@@ -51,6 +54,9 @@ CODES: Final[Mapping[str, str]] = {
     "CH313": "A step does one thing: receive a message (with changes), or play a reply.",
     "CH314": "Two pre-authorization rules fit one referral and neither is narrower: which one counts would be chance.",
     "CH315": "A test receives a sample that is not in sample_messages/.",
+    "CH316": "MLLP without TLS needs a permission with a reason and a last day, unless both ends are this machine.",
+    "CH317": "The permission to speak MLLP without TLS is over. The engine does not start with it.",
+    "CH318": "A feed has one partner: either it brings a table [partner], or it names one of conf/partners.",
     # --- files disagree
     "CH401": "Two enabled channels can take the same order. Exactly one may, because file order never decides.",
     "CH402": "The calendar is not defined in conf/engine.toml.",
@@ -59,9 +65,14 @@ CODES: Final[Mapping[str, str]] = {
     "CH406": "The queue is not among those of [queues] in conf/engine.toml, so nobody looks at it.",
     "CH407": "One message header could come from two parties, so the sender would be a guess.",
     "CH408": "The pilot names a channel that does not exist.",
+    "CH409": "No file in conf/partners and no feed defines this partner.",
+    "CH410": "A message has to satisfy the feed and its partner, and these two exclude each other.",
+    "CH411": "The partner has to show a certificate, and no listener it may use asks for one.",
+    "CH412": "Every [listener] is for certain partners, and this sender is none of them: it would always be refused.",
     # --- warnings
     "CHW01": "The channel has no [[test]]. One order and its answer show that [match] means what was meant.",
-    "CHW02": "Patients' names would cross a network without encryption.",
     "CHW03": "Any sender at all may speak for this party.",
     "CHW04": "No feed's [specialties] leads to this specialty, so duplicates and pre-authorization cannot find it.",
+    "CHW05": "A permission to speak MLLP without TLS ends within 30 days; then the engine does not start.",
+    "CHW06": "The partner restricts nobody, because no feed, channel or listener means it.",
 }

@@ -9,15 +9,14 @@ from referral_engine.channels.shape import Setting
 def effective(book: Book, channel: str | None = None) -> list[tuple[str, str, str]]:
     """Key, value and origin of every setting, in file order.
 
-    channel: the name of a channel or a feed; None asks for conf/engine.toml.
-    origin: "default", or file and line. An unknown name gives an empty list.
+    channel: the name of a channel, a feed or a partner, or of several of them; None asks for conf/engine.toml.
+    origin: "default", file and line, or the partner's file. An unknown name gives an empty list.
     """
     if channel is None:
         files = [file for file in book.settings if file.replace("\\", "/").endswith("engine.toml")]
-    elif channel in book.channels:
-        files = [book.channels[channel].file]
     else:
-        files = [book.feeds[channel].file] if channel in book.feeds else []
+        parts = [kind[channel] for kind in (book.channels, book.feeds, book.partners) if channel in kind]
+        files = list(dict.fromkeys(part.file for part in parts))
     settings = [one for file in files for one in book.settings[file]]
     tables = list(dict.fromkeys(_table(one) for one in settings))
     return [(one.key, one.value, one.origin) for one in sorted(settings, key=lambda one: tables.index(_table(one)))]

@@ -9,13 +9,20 @@ from types import MappingProxyType
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from referral_engine.channels.naks import NakMeaning
+from referral_engine.channels.partner import MLLP_TRAILER, Plaintext
+from referral_engine.channels.size import Size
 from referral_engine.loop.calendar import Calendar
 from referral_engine.loop.policy import DEFAULT_CLOCKS, Duration, Kind, Unit
 
 MIB: Final = 1024 * 1024
+FRAME_BYTES_LEAST: Final = 64 * 1024  # below this ordinary orders with notes are refused
+FRAME_BYTES_MOST: Final = 256 * MIB  # several are held in memory at once
+CONNECTIONS_MOST: Final = 10_000  # file descriptors of one process
 HOUR_SECONDS: Final = 3600.0
 
 DEFAULT_TICK: Final = Duration(1, Unit.SECONDS)
+DEFAULT_BALLAST: Final = Size(64 * MIB)
 
 Clocks = Mapping[Kind, tuple[tuple[Duration, ...], tuple[Duration, ...]]]  # kind to (routine, urgent)
 
@@ -96,6 +103,8 @@ class Listener:
     connections_max: int = 512
     per_peer_max: int = 16
     idle_timeout_seconds: float = 600.0
+    partners: tuple[str, ...] = ()  # who may speak here; empty: every partner
+    insecure_plaintext: Plaintext | None = None  # needed without TLS, unless it listens on loopback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +125,9 @@ class JournalSettings:
     batch_messages_max: int = 64  # in one commit
     keep_years: int = 7
     backup_directory: str = "var/backup"
+    low_water: Size | None = None  # free on its disk, below which nothing is accepted; None: as `journal.room` reckons
+    ballast: Size = DEFAULT_BALLAST  # thrown off when the disk is full, so that what is in hand can be finished
+    allow_file_system: bool = False  # take a disk that cannot promise what is acknowledged, such as NFS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +143,11 @@ class EhrSettings:
     closure: Literal["MDM^T02", "ORU^R01"] = "MDM^T02"
     ack_timeout_seconds: float = 30.0
     retry: Retry = field(default_factory=Retry)
+    partner: str = ""  # whose NAK meanings hold; "" is none
+    nak: NakMeaning = field(default_factory=NakMeaning)
+    trailer: bytes = MLLP_TRAILER  # of the frames we send and of the answers
+    single_session: bool = False  # the peer takes one connection at a time: the old one is gone before the next
+    insecure_plaintext: Plaintext | None = None  # needed without TLS, unless the host is this machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +170,15 @@ class Outreach:
     scheduling_link: str = ""
     transport: Literal["spool"] = "spool"
     directory: str = "var/spool/patients"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUp:
+    """After a long silence: how long the senders are heard first, and how fast what was missed is told."""
+
+    quiet_seconds: float = 900.0  # listeners open, before anything fires; a sender that was refused calls again by then
+    sends_per_minute: int = 60  # of one lane; stops a week's notices from filling an office's fax machine in one go
+    texts_per_minute: int = 10  # to patients; their answers are read by people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +219,7 @@ class Engine:
     directory_review_days: int = 90  # a specialist's numbers and addresses are verified again after so many
     no_show_attempts: int = 1
     pilot: Pilot = field(default_factory=Pilot)
+    catch_up: CatchUp = field(default_factory=CatchUp)
 
     def queue_of(self, kind: str) -> str:
         """The queue a kind of task goes to."""

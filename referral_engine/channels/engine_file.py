@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, time
+from datetime import time
 from itertools import pairwise
 from typing import Final, Literal
 
 from referral_engine.channels import words
 from referral_engine.channels.clocks import clock_origins, clock_settings, read_clocks
 from referral_engine.channels.engine import (
+    CONNECTIONS_MOST,
     DEFAULT_QUEUES,
-    MIB,
+    FRAME_BYTES_LEAST,
+    FRAME_BYTES_MOST,
+    CatchUp,
     EhrSettings,
     Engine,
     Gateway,
@@ -22,26 +25,26 @@ from referral_engine.channels.engine import (
     Pilot,
     Practice,
     Retry,
-    Tls,
     Web,
     default_engine,
 )
-from referral_engine.channels.shape import Page, Setting, Table, Unfit, nearest, of_kind
+from referral_engine.channels.nak_file import read_nak_of
+from referral_engine.channels.partner import ANYONE, Partner
+from referral_engine.channels.shape import Page, Setting, Table, Unfit, nearest
+from referral_engine.channels.size import read_size
+from referral_engine.channels.tls_file import read_permission, read_tls
 from referral_engine.loop.calendar import Calendar, Hours
 from referral_engine.loop.effects import TaskKind
 from referral_engine.loop.policy import Duration
 
+EHR: Final = "ehr"  # the partner that [ehr] means when it names none
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-FRAME_BYTES_LEAST: Final = 64 * 1024  # below this ordinary orders with notes are refused
-FRAME_BYTES_MOST: Final = 256 * MIB  # several are held in memory at once
-CONNECTIONS_MOST: Final = 10_000  # file descriptors of one process
-LOOPBACK: Final = ("127.", "::1", "localhost")
 
 _SPOOL: Final[Mapping[str, Literal["spool"]]] = {"spool": "spool"}
 _MODES: Final[Mapping[str, Literal["live", "shadow"]]] = {"live": "live", "shadow": "shadow"}
 
 
-def read_engine(page: Page) -> Engine:
+def read_engine(page: Page, partners: Mapping[str, Partner]) -> Engine:
     """The whole file; an empty one is every default."""
     base, top = default_engine(), page.top
     accept, spool, control = top.defaulted("accept"), top.defaulted("spool"), top.defaulted("control")
@@ -53,7 +56,7 @@ def read_engine(page: Page) -> Engine:
         listeners=_listeners(top),
         web=_web(top.defaulted("web"), base.web),
         journal=_journal(top.defaulted("journal"), base.journal),
-        ehr=_ehr(top.defaulted("ehr"), base.ehr),
+        ehr=_ehr(top.defaulted("ehr"), base.ehr, partners),
         calendars={**base.calendars, **_calendars(top.table("calendar"))},
         gateways=_gateways(top.table("gateway")),
         spool_directory=spool.take("directory", words.some_text, base.spool_directory),
@@ -67,38 +70,13 @@ def read_engine(page: Page) -> Engine:
         directory_review_days=directory.take("review_days", words.whole(1, 3650), base.directory_review_days),
         no_show_attempts=no_show.take("attempts", words.whole(0, 5), base.no_show_attempts),
         pilot=_pilot(top.defaulted("pilot"), base.pilot),
+        catch_up=_catch_up(top.defaulted("catch_up"), base.catch_up),
     )
     for table in (accept, spool, control, duplicates, directory, no_show, sla, top):
         table.close()
     page.settings.extend(clock_settings(engine.clocks, clock_origins(sla)))
     page.settings.extend(_queue_settings(page, engine.queues))
     return engine
-
-
-def read_tls(table: Table | None, *, listening: bool = False) -> Tls | None:
-    """[.. tls]: file names inside the credentials directory."""
-    if table is None:
-        return None
-    if listening:
-        tls = Tls(
-            cert=table.need("cert", words.credential, ""),
-            key=table.take("key", words.credential, ""),
-            ca=table.take("ca", words.credential, ""),
-            require_client_cert=table.take("require_client_cert", words.flag, default=False),
-        )
-        if tls.require_client_cert and not tls.ca:
-            table.complain(
-                "require_client_cert", "CH309", "client certificates cannot be checked without a ca", 'add ca = "..."'
-            )
-    else:
-        tls = Tls(
-            cert=table.take("client_cert", words.credential, ""),
-            key=table.take("client_key", words.credential, ""),
-            ca=table.take("ca", words.credential, ""),
-            server_name=table.take("server_name", words.host, ""),
-        )
-    table.close()
-    return tls
 
 
 def read_retry(table: Table | None, base: Retry) -> Retry:
@@ -116,17 +94,6 @@ def read_retry(table: Table | None, base: Retry) -> Retry:
         table.complain("longest", "CH305", "the longest pause is longer than the time before giving up")
     table.close()
     return retry
-
-
-def warn_of_plain(table: Table, key: str, host: str, tls: Tls | None) -> None:
-    """Patients' names would cross a network unencrypted."""
-    if tls is None and host and not host.startswith(LOOPBACK):
-        table.page.warn(
-            (*table.place, key),
-            "CHW02",
-            f'"{host}" is spoken to without TLS',
-            "add tls = { ... } unless a tunnel does it",
-        )
 
 
 def _identity(table: Table, base: Identity) -> Identity:
@@ -176,9 +143,10 @@ def _listeners(top: Table) -> tuple[Listener, ...]:
 def _listener(table: Table) -> Listener:
     """One port that accepts messages."""
     base = Listener()
+    bind = table.take("bind", words.host, base.bind)
     listener = Listener(
         name=table.take("name", words.name, base.name),
-        bind=table.take("bind", words.host, base.bind),
+        bind=bind,
         port=table.take("port", words.any_port, base.port),
         tls=read_tls(table.table("tls"), listening=True),
         frame_bytes_max=table.take(
@@ -187,8 +155,9 @@ def _listener(table: Table) -> Listener:
         connections_max=table.take("connections_max", words.whole(1, CONNECTIONS_MOST), base.connections_max),
         per_peer_max=table.take("per_peer_max", words.whole(1, CONNECTIONS_MOST), base.per_peer_max),
         idle_timeout_seconds=table.take("idle_timeout", words.seconds, base.idle_timeout_seconds),
+        partners=table.several("partners", words.name, base.partners),
+        insecure_plaintext=read_permission(table, "bind", bind),
     )
-    warn_of_plain(table, "bind", listener.bind, listener.tls)
     table.close()
     return listener
 
@@ -202,9 +171,23 @@ def _journal(table: Table, base: JournalSettings) -> JournalSettings:
         batch_messages_max=table.take("batch_messages_max", words.whole(1, 1024), base.batch_messages_max),
         keep_years=table.take("keep_years", words.whole(1, 100), base.keep_years),
         backup_directory=table.take("backup_directory", words.some_text, base.backup_directory),
+        low_water=table.take("low_water", read_size, base.low_water),
+        ballast=table.take("ballast", read_size, base.ballast),
+        allow_file_system=table.take("allow_file_system", words.flag, base.allow_file_system),
     )
     table.close()
     return journal
+
+
+def _catch_up(table: Table, base: CatchUp) -> CatchUp:
+    """[catch_up]."""
+    catch_up = CatchUp(
+        quiet_seconds=table.take("quiet", words.seconds, base.quiet_seconds),
+        sends_per_minute=table.take("sends_per_minute", words.whole(1, 600), base.sends_per_minute),
+        texts_per_minute=table.take("texts_per_minute", words.whole(1, 600), base.texts_per_minute),
+    )
+    table.close()
+    return catch_up
 
 
 def _tick(value: object) -> Duration:
@@ -214,10 +197,13 @@ def _tick(value: object) -> Duration:
     return words.duration(value)
 
 
-def _ehr(table: Table, base: EhrSettings) -> EhrSettings:
-    """[ehr]."""
+def _ehr(table: Table, base: EhrSettings, partners: Mapping[str, Partner]) -> EhrSettings:
+    """[ehr]; what it leaves out is as its partner's file says."""
+    host = table.take("host", words.host, base.host)
+    named = table.take("partner", words.name, EHR if EHR in partners else "")
+    partner = partners.get(named, ANYONE)
     ehr = EhrSettings(
-        host=table.take("host", words.host, base.host),
+        host=host,
         port=table.take("port", words.port, base.port),
         tls=read_tls(table.table("tls")),
         receiving_application=table.take("receiving_application", words.some_text, base.receiving_application),
@@ -226,8 +212,12 @@ def _ehr(table: Table, base: EhrSettings) -> EhrSettings:
         closure=table.take("closure", words.word(words.CLOSURES), base.closure),
         ack_timeout_seconds=table.take("ack_timeout", words.seconds, base.ack_timeout_seconds),
         retry=read_retry(table.table("retry"), base.retry),
+        partner=named,
+        nak=read_nak_of(table, partner),
+        trailer=table.take("trailer", words.trailer, partner.framing.trailer, origin=partner.file),
+        single_session=table.take("single_session", words.flag, base.single_session),
+        insecure_plaintext=read_permission(table, "host", host, partner.insecure_plaintext),
     )
-    warn_of_plain(table, "host", ehr.host, ehr.tls)
     table.close()
     return ehr
 
@@ -245,7 +235,7 @@ def _calendar(name: str, table: Table) -> Calendar:
     hours = dict(base.hours) if opening is None else _hours(opening)
     if not hours:
         table.complain("open", "CH208", "the clinic is never open", "write the hours of at least one day")
-    holidays = frozenset(table.several("holidays", _day, ()))
+    holidays = frozenset(table.several("holidays", words.day, ()))
     table.close()
     return Calendar(name=name, zone=zone, hours=hours, holidays=holidays)
 
@@ -261,15 +251,6 @@ def _hours(table: Table) -> dict[int, Hours]:
             hours[number] = spans
     table.close()
     return hours
-
-
-def _day(value: object) -> date:
-    """A date without quotes: 2025-12-25."""
-    if isinstance(value, str):
-        raise Unfit(
-            "CH103", "expected a date, found text in quotes", "write a date without quotes: 2025-12-25", named=True
-        )
-    return of_kind(value, date)
 
 
 def _gateways(tables: Table | None) -> Mapping[str, Gateway]:

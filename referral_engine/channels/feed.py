@@ -54,7 +54,8 @@ class Feed:
     party: Literal["ehr", "scanner", "specialist"] = "ehr"  # specialist: the implicit feed of a channel
     applications: tuple[str, ...] = ()  # MSH-3; empty: any
     facilities: tuple[str, ...] = ()  # MSH-4; empty: any
-    addresses: tuple[str, ...] = ()  # IPs; empty: any
+    addresses: tuple[str, ...] = ()  # IPs or networks; empty: any
+    partner: str = ""  # its name in conf/partners; "": the one of our own name, if there is one
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("America/Chicago"))  # of times sent without an offset
     charset: str = "utf-8"  # when MSH-18 is empty
     referral_when: Matcher | None = None  # which orders are referrals; None: none is

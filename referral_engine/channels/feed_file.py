@@ -32,7 +32,8 @@ def read_feed(page: Page) -> Feed | None:
         party=head.take("party", words.word(_PARTIES), "ehr"),
         applications=head.several("applications", words.some_text, ()),
         facilities=head.several("facilities", words.some_text, ()),
-        addresses=head.several("addresses", words.address, ()),
+        addresses=head.several("addresses", words.network, ()),
+        partner=head.take("partner", words.name, ""),
         zone=head.take("timezone", words.zone, base.zone),
         charset=head.take("charset", words.charset, base.charset),
         referral_when=_matcher(top, "referral_when"),
@@ -49,12 +50,9 @@ def read_feed(page: Page) -> Feed | None:
         file=page.source.file,
     )
     head.close()
+    top.known.append("partner")  # `read_own_partner` reads it
     top.close()
     complain_of_file_name(head, name, "feed")
-    if feed.is_anyone and head.written and "feed" not in page.troubled:
-        page.warn(
-            ("feed",), "CHW03", "this sender is anyone: no applications, facilities or addresses", "name its MSH-3"
-        )
     return feed if name else None
 
 

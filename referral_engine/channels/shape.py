@@ -58,9 +58,10 @@ class Setting:
 class Page:
     """One file while it is read: its source, what is wrong with it, what it decided."""
 
-    def __init__(self, source: Source) -> None:
-        """Begin with no problem."""
+    def __init__(self, source: Source, today: date | None = None) -> None:
+        """Begin with no problem; today: the day that permissions with a last day are compared with, None for none."""
         self.source = source
+        self.today = today
         self.problems: list[Problem] = []
         self.settings: list[Setting] = []
         self.troubled: set[str | int] = set()  # top tables with an error; what follows from one is not reported again
@@ -116,14 +117,15 @@ class Table:
         self.place = place
         self.tree = tree
         self.written = written
+        self.origin = "default"  # of what is not written here
         self.known: list[str] = []
         self.missing: list[str] = []
 
-    def take(self, key: str, read: Reader[T], default: T) -> T:
-        """The value of `key`, or the default when it is absent or unfit."""
+    def take(self, key: str, read: Reader[T], default: T, *, origin: str = "") -> T:
+        """The value of `key`, or the default when it is absent or unfit; origin: the file that decided the default."""
         self.known.append(key)
         if key not in self.tree:
-            self._note(key, default)
+            self._note(key, default, origin)
             return default
         return self._fitting(key, self.tree[key], read, default)
 
@@ -234,12 +236,12 @@ class Table:
         sentence = f'"{key}": {unfit.sentence}' if unfit.named else unfit.sentence
         self.page.complain(place, unfit.code, sentence, unfit.hint)
 
-    def _note(self, key: str, value: object) -> None:
+    def _note(self, key: str, value: object, origin: str = "") -> None:
         """Remember the value in force, and whether the file decided it."""
         words = ".".join(str(part) for part in (*self.place, key))
         line = self.line_of(key)
         value = self.tree.get(key, value)  # as the analyst wrote it
-        origin = f"{self.page.source.file}:{line}" if line else "default"
+        origin = f"{self.page.source.file}:{line}" if line else origin or self.origin
         self.page.settings.append(Setting(key=words, value=shown(value), origin=origin))
 
 
@@ -266,6 +268,8 @@ def shown(value: object) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case bytes():
+            return f'"{value.hex(" ").upper()}"'
         case dict():
             return f"{{ {', '.join(f'{key} = {shown(one)}' for key, one in value.items())} }}"
         case (time() as first, time() as second):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, time
-from ipaddress import ip_address
 from typing import Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from referral_engine.base.ident import is_npi, npi_check_digit
+from referral_engine.channels.peers import read_address, read_identity, read_network
 from referral_engine.channels.shape import Unfit, nearest, of_kind
 from referral_engine.loop.policy import Duration, Unit
 
@@ -27,7 +27,11 @@ _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VERSION: Final = re.compile(r"2\.[1-9](?:\.[1-9])?")
 _NODE: Final = re.compile(r"[A-Z][A-Z0-9]{0,5}")
 _OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
+_MESSAGE_TYPE: Final = re.compile(r"[A-Z0-9]{3}\^(?:[A-Z0-9]{3}|\*)")
+_IDENTITY: Final = re.compile(r"(?:DNS|URI|IP|CN):[^\s*]+(?: [^\s*]+)*")
+_TRAILER: Final = re.compile(r"1[Cc] ?(?:0[0-9A-Fa-f]|1[0-9A-Fa-f])")
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+_FRAMING_BYTES: Final = (0x0B, 0x1C)  # VT opens a frame, FS is the trailer's first byte
 _UNITS: Final[Mapping[str, Unit]] = {word: unit for unit in Unit for word in (unit.value, unit.value.removesuffix("s"))}
 _CLOCK_SECONDS: Final[Mapping[Unit, int]] = {Unit.SECONDS: 1, Unit.MINUTES: 60, Unit.HOURS: 3600, Unit.DAYS: 86_400}
 _DURATION_HELP: Final = 'write a number and a unit, as in "5 business days" or "30 seconds"'
@@ -104,6 +108,10 @@ def seconds(value: object) -> float:
 
 def day(value: object) -> date:
     """A date, as TOML writes it: 2026-03-02."""
+    if isinstance(value, str):
+        raise Unfit(
+            "CH103", "expected a date, found text in quotes", "write a date without quotes: 2025-12-25", named=True
+        )
     return of_kind(value, date)
 
 
@@ -174,19 +182,57 @@ _file = _pattern(_FILE, "CH211", "a file name", "name a file inside the credenti
 
 def host(value: object) -> str:
     """A host name or an IP address, without a port."""
-    taken = _any_host(value)
+    taken = of_kind(value, str)
+    try:
+        read_address(taken)
+    except ValueError:
+        _any_host(taken)
+    else:
+        return taken  # "::1" too
     if taken.count(":") == 1:
         raise Unfit("CH210", f'"{taken}" is not a host name or an address', "the port has a key of its own")
     return taken
 
 
-def address(value: object) -> str:
-    """An IP address."""
+def network(value: object) -> str:
+    """An IP address, or a network of them as "10.20.0.0/16"."""
     taken = of_kind(value, str)
     try:
-        return str(ip_address(taken))
+        return str(read_network(taken) if "/" in taken else read_address(taken))
     except ValueError:
-        raise Unfit("CH210", f'"{taken}" is not an IP address', 'write it as "10.20.30.40"') from None
+        what, example = ("a network", "10.20.0.0/16") if "/" in taken else ("an IP address", "10.20.30.40")
+        raise Unfit("CH210", f'"{taken}" is not {what}', f'write it as "{example}"') from None
+
+
+def identity(value: object) -> str:
+    """One name of a certificate, with its kind; compared whole, so that "*" would stand for nothing."""
+    taken = of_kind(value, str)
+    try:
+        if _IDENTITY.fullmatch(taken):
+            return read_identity(taken)
+    except ValueError:
+        pass
+    raise Unfit(
+        "CH218", f'"{taken}" is not a name of a certificate', 'write kind and name, as in "DNS:gw.heart.example"'
+    )
+
+
+def message_type(value: object) -> str:
+    """A type and its trigger, or every trigger of a type."""
+    taken = of_kind(value, str)
+    if not _MESSAGE_TYPE.fullmatch(taken):
+        raise Unfit("CH213", f'"{taken}" is not a message type', 'write it as "ORM^O01", or "SIU^*" for every trigger')
+    return taken
+
+
+def trailer(value: object) -> bytes:
+    """The two control characters that end a frame, in hexadecimal digits."""
+    taken = of_kind(value, str)
+    end = bytes.fromhex(taken) if _TRAILER.fullmatch(taken) else b""
+    if not end or end[1] in _FRAMING_BYTES:
+        hint = 'write two bytes in hexadecimal, as in "1C 0D" (FS CR) or "1C 00" (FS NUL)'
+        raise Unfit("CH217", f'"{taken}" ends no frame', hint)
+    return end
 
 
 def credential(value: object) -> str:

@@ -275,7 +275,7 @@ def messages(limit: int, conf: str, *, quarantined: bool, as_json: bool) -> None
 
 @click.group()
 def message() -> None:
-    """Look at one received message."""
+    """Look at one received message, or decide about one that was set aside."""
 
 
 @message.command(name="show")
@@ -300,6 +300,19 @@ def show_message(number: int, raw: str | None, conf: str, *, as_json: bool) -> N
         click.echo(f"{name:12} {visible(str(answer[name])) if answer[name] is not None else ''}".rstrip())
     click.echo("\n" + _lines(answer["raw"]))
     click.echo("answered:\n" + (_lines(answer["answer"]) or "(nothing)"))
+
+
+def _decide_message(word: str, does: str) -> None:
+    @message.command(name=word, help=f"{does}.\n\n\b\nExample:\n  referral-engine message {word} 42")
+    @click.argument("number", type=NUMBER)
+    @by_option
+    @conf_option
+    def decide(number: int, by: str, conf: str) -> None:
+        _tell(conf, "message-decide", {"message": number, "decision": word, "by": by}, f"{number}: {word}")
+
+
+_decide_message("replay", "Handle it again, by the files in force now, then what waits behind it")
+_decide_message("skip", "Leave it as it is, and handle what waits behind it")
 
 
 @click.command()

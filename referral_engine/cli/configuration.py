@@ -26,6 +26,7 @@ from referral_engine.cli.shared import (
 )
 from referral_engine.cli.tables import as_markdown, rule_tables
 from referral_engine.hl7.message import Message
+from referral_engine.service.clock import MachineClock
 from referral_engine.service.files import read_files
 
 ORDERS: Final = ("ORM^", "OMG^", "OML^", "OMI^")  # MSH-9 of what may be a referral
@@ -40,8 +41,8 @@ ORDERS: Final = ("ORM^", "OMG^", "OML^", "OMI^")  # MSH-9 of what may be a refer
 def check(paths: tuple[str, ...], conf: str, *, as_json: bool, strict: bool, code: str | None) -> None:
     """Find everything that is wrong in the files, at once.
 
-    Without PATHS: the engine's file, feeds, pre-authorization and channels together. A Markdown file has its TOML
-    fences checked.
+    Without PATHS: the engine's file, feeds, partners, pre-authorization and channels together. A Markdown file has
+    its TOML fences checked.
 
     \b
     Example:
@@ -56,7 +57,7 @@ def check(paths: tuple[str, ...], conf: str, *, as_json: bool, strict: bool, cod
         named = _named(paths, files)
     except ConfigError as error:
         refuse_configuration(error)
-    problems = check_files(_surroundings(files, named, conf) | named)
+    problems = check_files(_surroundings(files, named, conf) | named, today=MachineClock().now().date())
     if paths:
         wanted = set(named)
         problems = tuple(problem for problem in problems if problem.file in wanted)
@@ -103,12 +104,12 @@ def _named(paths: tuple[str, ...], files: dict[str, str]) -> dict[str, str]:
 
 
 def _listed(place: Path) -> list[Path]:
-    """The file itself, or the TOML files of a folder and of the feeds in it."""
+    """The file itself, or the TOML files of a folder and of the feeds and partners in it."""
     if not place.exists():
         raise click.BadParameter(f"there is no file {place}")
     if not place.is_dir():
         return [place]
-    listed = [*sorted(place.glob("*.toml")), *sorted(place.glob("feeds/*.toml"))]
+    listed = [path for pattern in ("*.toml", "feeds/*.toml", "partners/*.toml") for path in sorted(place.glob(pattern))]
     if not listed:
         raise click.BadParameter(f"there is no TOML file in {place}")
     return listed
@@ -202,10 +203,13 @@ def config(name: str | None, conf: str, *, as_json: bool) -> None:
     Example:
       referral-engine config
       referral-engine config orthopaedics-lakeside
+      referral-engine config ehr
     """
     book = load_book(conf)
-    if name is not None and name not in book.channels:
-        click.echo(f"there is no channel {name}; there are: {', '.join(sorted(book.channels)) or 'none'}", err=True)
+    names = [*sorted(book.channels), *sorted({*book.feeds, *book.partners} - book.channels.keys())]
+    if name is not None and name not in names:
+        sentence = f"there is no channel, feed or partner {name}; there are: {', '.join(names) or 'none'}"
+        click.echo(sentence, err=True)
         sys.exit(FOUND_PROBLEMS)
     rows = effective(book, name)
     if as_json:

@@ -23,11 +23,14 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "messages": ("asking", "messages"),
     "message": ("asking", "message"),
     "status": ("asking", "status"),
+    "sweep": ("minding", "sweep"),
+    "verify": ("minding", "verify"),
     "check": ("configuration", "check"),
     "route": ("configuration", "route_"),
     "config": ("configuration", "config"),
     "rules": ("configuration", "rules"),
     "rehearse": ("rehearsing", "rehearse"),
+    "torture": ("torturing", "torture"),
 }
 
 

@@ -20,11 +20,11 @@ from referral_engine.cli.shared import (
     refuse_configuration,
 )
 from referral_engine.flow.comparison import Played
+from referral_engine.flow.lanes import DESKS, EHR, FALLBACK, PATIENT
 from referral_engine.flow.scenario import Scenario, read_scenario, wall_time
 from referral_engine.flow.story import Samples, Story
 from referral_engine.hl7.path import read_path
 from referral_engine.service.shapes import shape_story
-from referral_engine.transports.lane_set import DESKS, EHR, FALLBACK, PATIENT
 
 
 @click.command()

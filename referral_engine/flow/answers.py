@@ -6,23 +6,31 @@ from typing import Final
 
 from referral_engine.base.errors import MessageFault
 from referral_engine.base.ident import control_id
+from referral_engine.channels.partner import AckMode
 from referral_engine.flow.turn import Turn
-from referral_engine.hl7.ack import AckError, Code, acknowledge, answer_for_unreadable, wanted
+from referral_engine.hl7.ack import AckError, Code, Step, acknowledge, answer_for_unreadable, wanted
 from referral_engine.hl7.message import Message
 
 _COMMIT: Final[dict[Code, Code]] = {"AA": "CA", "AE": "CE", "AR": "CR"}
+_AGREED: Final[dict[AckMode, tuple[Step, ...]]] = {"original": ("application",), "enhanced": ("commit",)}
 ANSWER_ORDINAL: Final = 1023  # of MSH-10: answers share the sequence of the message they answer
 
 
 def answer(
-    turn: Turn, message: Message, sequence: int, code: Code, fault: MessageFault | None = None
+    turn: Turn,
+    message: Message,
+    sequence: int,
+    code: Code,
+    fault: MessageFault | None = None,
+    mode: AckMode = "as-asked",
 ) -> tuple[str, bytes]:
     """MSA-1 and the bytes of the answer; ("", b"") when the sender wants none.
 
     A sender that asks for both answers gets the commit answer: custody is what it is waiting for.
+    mode: the partner's own, where it does not mean what it asks for.
     """
     header = message.header
-    steps = wanted(header, code)
+    steps = wanted(header, code) if mode == "as-asked" else _AGREED[mode]
     if not steps:
         return "", b""
     final: Code = _COMMIT[code] if steps[0] == "commit" else code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from referral_engine.base.clock import from_micros, to_micros
@@ -10,6 +10,7 @@ from referral_engine.base.errors import MessageFault
 from referral_engine.base.ident import control_id
 from referral_engine.channels.channel import Channel
 from referral_engine.flow.pilot import WATCHED, is_live
+from referral_engine.flow.quiet import after_quiet_hours
 from referral_engine.flow.telling import summary
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.codec import encode_event
@@ -159,15 +160,4 @@ def _rendered(turn: Turn, referral: Referral, send: Send, channel: Channel | Non
 
 def _not_before(turn: Turn, send: Send) -> datetime:
     """Patients are written to between quiet hours only; everyone else at once."""
-    if send.to is not Recipient.PATIENT:
-        return turn.now
-    starts, ends = turn.book.engine.patients.quiet_from, turn.book.engine.patients.quiet_until
-    local = turn.now.astimezone(turn.default_policy.calendar.zone)
-    wall = local.time()
-    quiet = starts <= wall < ends if starts <= ends else wall >= starts or wall < ends
-    if not quiet:
-        return turn.now
-    opens = local.replace(hour=ends.hour, minute=ends.minute, second=0, microsecond=0)
-    if wall >= ends:  # the evening before
-        opens += timedelta(days=1)
-    return opens.astimezone(UTC)
+    return after_quiet_hours(turn, turn.now) if send.to is Recipient.PATIENT else turn.now

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from referral_engine.base.errors import MessageFault
-from referral_engine.channels.parties import Party, party_for
+from referral_engine.base.ident import mark_of
 from referral_engine.flow.answers import answer, answer_unreadable
-from referral_engine.flow.evidence import consider
+from referral_engine.flow.evidence import consider, overlook
 from referral_engine.flow.inputs import Arrived, FrameBroken, Receipt, SetAside
+from referral_engine.flow.poison import bar_the_way, barrier_of, waiting
+from referral_engine.flow.preparation import UNKNOWN_SENDER, Prepared, prepare_one
 from referral_engine.flow.turn import Turn
 from referral_engine.flow.verdict import Verdict
 from referral_engine.hl7.ack import Code, carries_ack
-from referral_engine.hl7.batch import split_batch
+from referral_engine.hl7.batch import answer_batch, stated_count
 from referral_engine.hl7.message import Message
 from referral_engine.journal.rows import Disposition, Earlier, MessageKey, MessageRow
 from referral_engine.loop.effects import OpenTask, TaskKind
 
-UNKNOWN_SENDER: Final = "?"  # the partner of messages nobody was allowed to send
+_NO_TYPE: Final = ""  # of what could not be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,62 +31,88 @@ class _Refusal:
     fault: MessageFault
     code: Code = "AR"
     silent: bool = False  # an ACK is never acknowledged
+    security: bool = False  # somebody says what is not theirs to say
 
 
-def arrive(turn: Turn, arrived: Arrived) -> Receipt:
+def arrive(turn: Turn, came: Prepared) -> Receipt:
     """Take one message into custody and do what it asks; the same message again gets the first answer."""
-    try:
-        message = Message.parse(arrived.raw)
-    except MessageFault as fault:
-        return _keep_unreadable(turn, arrived, fault)
-    party = party_for(turn.book, message.header, arrived.peer)
-    key = _key(message, party)
+    if came.parts is not None:
+        return _arrive_together(turn, came, came.parts)
+    message, key = came.message, came.key
+    if message is None or key is None:
+        return _keep_unreadable(turn, came)
     earlier = turn.unit.earlier(key)
     if earlier and earlier.same_bytes:
         return _again(turn, key, earlier)
     sequence = turn.unit.next_sequence()
-    refusal = _refusal(turn, arrived, message, party)
-    if refusal is None:
-        assert party is not None, "a message without a sender is refused"
-        turn.raws[sequence] = arrived.raw
-        verdict = consider(turn, message, party, sequence)
-    else:
-        verdict = Verdict(disposition=Disposition.QUARANTINED, reason=refusal.fault.sentence)
-        _show(turn, sequence, refusal.fault.sentence)
+    refusal = _refusal(came, message)
+    verdict = _refused(turn, refusal, key, sequence) if refusal else _understood(turn, came, message, sequence)
     if earlier:
         verdict = verdict.noting(f"its control id was used before, by message {earlier.sequence} with other bytes")
-    code, made = _answer(turn, message, sequence, refusal)
-    return _keep(turn, arrived, key, sequence, message.header.type, verdict, code, made)
+    code, made = _answer(turn, came, message, sequence, refusal)
+    return _keep(turn, came.arrived, key, sequence, message.header.type, verdict, code, made)
 
 
 def set_aside(turn: Turn, poison: SetAside) -> Receipt:
     """Keep a message whose handling broke: bytes, a task, and custody for a sender who may talk to us."""
-    arrived = poison.arrived
-    try:
-        message = Message.parse(arrived.raw)
-    except MessageFault as fault:
-        return _keep_unreadable(turn, arrived, fault)
-    party = party_for(turn.book, message.header, arrived.peer)
-    key = _key(message, party)
+    return _set_aside(turn, prepare_one(turn, poison.arrived), poison.reason)
+
+
+def _set_aside(turn: Turn, came: Prepared, why: str) -> Receipt:
+    if came.parts is not None:
+        return _together(turn, came, [_set_aside(turn, part, why) for part in came.parts])
+    message, key = came.message, came.key
+    if message is None or key is None:
+        return _keep_unreadable(turn, came)
     earlier = turn.unit.earlier(key)
     if earlier and earlier.same_bytes:  # it came twice in one batch, and both broke
         return _again(turn, key, earlier)
     sequence = turn.unit.next_sequence()
-    reason = f"reading it broke the engine ({poison.reason}): set aside with its bytes"
+    reason = f"reading it broke the engine ({why}): set aside with its bytes"
     _show(turn, sequence, reason)
-    code, made = _answer(turn, message, sequence, _refusal(turn, arrived, message, party))
+    bar_the_way(turn, message, sequence)
+    code, made = _answer(turn, came, message, sequence, _refusal(came, message))
     verdict = Verdict(disposition=Disposition.QUARANTINED, reason=reason)
-    return _keep(turn, arrived, key, sequence, message.header.type, verdict, code, made)
+    return _keep(turn, came.arrived, key, sequence, message.header.type, verdict, code, made)
 
 
-def _key(message: Message, party: Party | None) -> MessageKey:
-    header = message.header
-    return MessageKey(
-        partner=party.name if party else UNKNOWN_SENDER,
-        sending_application=header.sending_application,
-        sending_facility=header.sending_facility,
-        control_id=header.control_id_bytes,
-        sha256=hashlib.sha256(message.raw).digest(),
+def _understood(turn: Turn, came: Prepared, message: Message, sequence: int) -> Verdict:
+    """What an admitted message means; one whose numbers lead nowhere is about nobody we track, and read no further."""
+    assert came.admission is not None, "a message that is read was admitted"
+    party = came.admission.party
+    assert party is not None, "a message without a sender is refused"
+    if behind := barrier_of(turn, message, came.numbers):
+        return waiting(behind)
+    if came.numbers and not any(map(turn.unit.is_known, came.numbers)):
+        return overlook(turn, message, came.numbers, sequence)
+    turn.raws[sequence] = came.arrived.raw
+    return consider(turn, message, party, sequence)
+
+
+def _arrive_together(turn: Turn, came: Prepared, parts: list[Prepared]) -> Receipt:
+    """Several messages in one frame: each is a message of its own; one transaction holds them all."""
+    receipts = [arrive(turn, part) for part in parts]
+    stated = stated_count(came.arrived.raw)
+    if stated is not None and stated != len(parts) and not receipts[0].duplicate:
+        _show(turn, receipts[0].sequence, f"the batch says it holds {stated} messages, and {len(parts)} came")
+    return _together(turn, came, receipts)
+
+
+def _together(turn: Turn, came: Prepared, receipts: list[Receipt]) -> Receipt:
+    """One receipt for the frame; its answer holds the messages' own, in their order."""
+    identity = turn.book.engine.identity
+    made = answer_batch(
+        came.arrived.raw,
+        [receipt.answer for receipt in receipts],
+        application=identity.application,
+        facility=identity.facility,
+    )
+    first = receipts[0]
+    return Receipt(
+        sequence=first.sequence,
+        answer=made,
+        disposition=first.disposition,
+        duplicate=all(receipt.duplicate for receipt in receipts),
     )
 
 
@@ -94,45 +122,49 @@ def _again(turn: Turn, key: MessageKey, earlier: Earlier) -> Receipt:
     return Receipt(sequence=earlier.sequence, answer=earlier.answer, duplicate=True)
 
 
-def _answer(turn: Turn, message: Message, sequence: int, refusal: _Refusal | None) -> tuple[str, bytes]:
+def _answer(turn: Turn, came: Prepared, message: Message, sequence: int, refusal: _Refusal | None) -> tuple[str, bytes]:
     """MSA-1 and the bytes of what the sender hears."""
+    assert came.admission is not None, "a readable message was looked at"
+    mode = came.admission.partner.ack_mode
     if refusal is None:
-        return answer(turn, message, sequence, "AA")
-    return ("", b"") if refusal.silent else answer(turn, message, sequence, refusal.code, refusal.fault)
+        return answer(turn, message, sequence, "AA", mode=mode)
+    return ("", b"") if refusal.silent else answer(turn, message, sequence, refusal.code, refusal.fault, mode)
 
 
-def _refusal(turn: Turn, arrived: Arrived, message: Message, party: Party | None) -> _Refusal | None:
-    """What forbids reading the message; None when nothing does.  Source: PROMISES, rule 3 of the edge."""
-    header, engine = message.header, turn.book.engine
-    if carries_ack(message):
+def _refusal(came: Prepared, message: Message) -> _Refusal | None:
+    """What forbids reading the message; None when nothing does.  Source: PROMISES, rules 3 and 5 of the edge."""
+    if (b"MSA" in message.raw or message.header.trigger == "") and carries_ack(message):
         return _Refusal(fault=MessageFault("207", "MSH-9", "an acknowledgment came to a listener"), silent=True)
-    ours = (engine.identity.application, engine.identity.facility)
-    if (header.sending_application, header.sending_facility) == ours:
-        return _Refusal(fault=MessageFault("207", "MSH-3", "our own message came back: a loop", reject=True))
-    if party is None:
-        return _Refusal(fault=MessageFault("207", "MSH-3", "this sender is not allowed here", reject=True))
-    if header.processing_id not in engine.processing_ids:
-        return _Refusal(fault=MessageFault("202", "MSH-11", "this processing id is not accepted here", reject=True))
-    if header.version and not header.version.startswith(engine.versions):
-        return _Refusal(fault=MessageFault("203", "MSH-12", "this version is not accepted here", reject=True))
-    try:
-        several = len(split_batch(arrived.raw)) > 1
-    except MessageFault as fault:  # so many that they are not even counted
-        return _Refusal(fault=fault, code="AE")
-    return _Refusal(fault=MessageFault("207", "", "several messages in one frame"), code="AE") if several else None
+    admission = came.admission
+    assert admission is not None, "a readable message was looked at"
+    if admission.fault is None:
+        return None
+    code: Code = admission.code or "AR"
+    return _Refusal(fault=admission.fault, code=code, security=admission.security)
 
 
-def _keep_unreadable(turn: Turn, arrived: Arrived, fault: MessageFault) -> Receipt:
-    key = _key_of_nobody(arrived.raw)
+def _refused(turn: Turn, refusal: _Refusal, key: MessageKey, sequence: int) -> Verdict:
+    """A refusal is kept and shown; one by a sender in a wrong place stands in the audit as well."""
+    if refusal.security:
+        turn.audit(f"feed:{key.partner}", "security", f"message {sequence}", refusal.fault.sentence)
+    _show(turn, sequence, refusal.fault.sentence)
+    return Verdict(disposition=Disposition.QUARANTINED, reason=refusal.fault.sentence)
+
+
+def _keep_unreadable(turn: Turn, came: Prepared) -> Receipt:
+    fault = came.fault
+    assert fault is not None, "what cannot be read says why"
+    raw = came.arrived.raw
+    key = _key_of_nobody(raw)
     earlier = turn.unit.earlier(key)
     if earlier and earlier.same_bytes:
         return _again(turn, key, earlier)
     sequence = turn.unit.next_sequence()
-    code, made = answer_unreadable(turn, arrived.raw, sequence, fault)
+    code, made = answer_unreadable(turn, raw, sequence, fault)
     reason = f"unreadable: {fault}"
     _show(turn, sequence, reason)
     verdict = Verdict(disposition=Disposition.QUARANTINED, reason=reason)
-    return _keep(turn, arrived, key, sequence, "", verdict, code, made)
+    return _keep(turn, came.arrived, key, sequence, _NO_TYPE, verdict, code, made)
 
 
 def keep_broken(turn: Turn, broken: FrameBroken) -> Receipt:
@@ -142,9 +174,10 @@ def keep_broken(turn: Turn, broken: FrameBroken) -> Receipt:
     if earlier and earlier.same_bytes:
         return _again(turn, key, earlier)
     arrived = Arrived(raw=broken.evidence, peer=broken.peer)
-    reason = f"{broken.reason}: {broken.sentence}; the beginning is kept"
+    where = f" (listener {broken.listener})" if broken.listener else ""
+    reason = f"{broken.reason}: {broken.sentence}; the beginning is kept{where}"
     verdict = Verdict(disposition=Disposition.QUARANTINED, reason=reason)
-    return _keep(turn, arrived, key, turn.unit.next_sequence(), "", verdict, "", b"")
+    return _keep(turn, arrived, key, turn.unit.next_sequence(), _NO_TYPE, verdict, "", b"")
 
 
 def _key_of_nobody(raw: bytes) -> MessageKey:
@@ -183,6 +216,6 @@ def _keep(  # the columns of one row
             config=turn.book.version,
         )
     )
-    target = f"message {sequence}"
-    turn.audit(f"feed:{key.partner}", "received", target, f"{verdict.disposition.value} {verdict.referral}".strip())
+    if turn.unit.suspects:
+        turn.unit.absolve(mark_of(arrived.raw))
     return Receipt(sequence=sequence, answer=made, disposition=verdict.disposition)

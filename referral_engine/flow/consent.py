@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from referral_engine.base.clock import MICROSECONDS
+from referral_engine.base.clock import MICROSECONDS, to_micros
+from referral_engine.flow.lanes import PATIENT
+from referral_engine.flow.quiet import after_quiet_hours
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.rows import EffectRow, EffectState
 from referral_engine.loop.effects import Purpose, Recipient
@@ -12,7 +14,6 @@ from referral_engine.loop.referral import Referral
 from referral_engine.loop.states import Appointment, Outreach
 
 DAY: Final = 86_400 * MICROSECONDS
-LANE: Final = "patient"
 REFERRALS_MAX: Final = 50  # of one patient, whose texts are counted together
 
 
@@ -26,9 +27,12 @@ def may_leave(turn: Turn, row: EffectRow) -> bool:
         return _not_now(turn, row, EffectState.CANCELLED, 0, "withdrawn: the patient must not be written to")
     if row.purpose == Purpose.REMINDER.value and referral.appointment is not Appointment.BOOKED:
         return _not_now(turn, row, EffectState.CANCELLED, 0, "withdrawn: nothing is booked any more")
-    again_at = _free_at(turn, referral, row.id)
+    free_at = _free_at(turn, referral, row.id)
+    if free_at > turn.now_micros:
+        return _not_now(turn, row, EffectState.QUEUED, free_at, "put off: the patient was written to often enough")
+    again_at = to_micros(after_quiet_hours(turn, turn.now))  # it was owed by day, and nobody was here until now
     if again_at > turn.now_micros:
-        return _not_now(turn, row, EffectState.QUEUED, again_at, "put off: the patient was written to often enough")
+        return _not_now(turn, row, EffectState.QUEUED, again_at, "put off: patients are not written to at this hour")
     return True
 
 
@@ -46,7 +50,7 @@ def _free_at(turn: Turn, referral: Referral, number: int) -> int:
         if known.authority:
             found.update(turn.unit.patients(known.value, known.authority)[:REFERRALS_MAX])
     since = turn.now_micros - 7 * DAY
-    sent = sorted(at for identity in found for at in turn.unit.lately(identity, LANE, since, number))
+    sent = sorted(at for identity in found for at in turn.unit.lately(identity, PATIENT, since, number))
     today = [at for at in sent if at > turn.now_micros - DAY]
     return max(
         _after(today, limits.per_day, DAY, turn.now_micros), _after(sent, limits.per_week, 7 * DAY, turn.now_micros)

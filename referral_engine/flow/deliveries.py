@@ -8,7 +8,9 @@ from referral_engine.base.clock import MICROSECONDS, from_micros
 from referral_engine.flow.apply import apply
 from referral_engine.flow.consent import may_leave
 from referral_engine.flow.inputs import Claim, OutboxDecision, Receipt, Settled
+from referral_engine.flow.lanes import lanes_of
 from referral_engine.flow.turn import Turn
+from referral_engine.journal.outbox import UNSETTLED
 from referral_engine.journal.rows import EffectRow, EffectState
 from referral_engine.loop.effects import HEARD, Purpose, Recipient
 from referral_engine.loop.events import DeliverySettled, Outcome
@@ -20,6 +22,10 @@ _STATES: Final = {
     Outcome.FAILED: EffectState.FAILED,
     Outcome.UNKNOWN: EffectState.UNKNOWN,
 }
+LOST_MAX: Final = 64  # sendings of unknown fate that one claim hands to people; stops a transaction without end
+STRANDED_AT_ONCE: Final = 50  # in memory; the last file of a channel may go while much waits
+OTHER_WAY: Final = "the channel sends another way now; these bytes were made for the way before"
+NOBODY: Final = "no channel of this name sends any more"
 ARRIVED: Final = frozenset({Outcome.DELIVERED, Outcome.HANDED_OVER})
 DECISIONS: Final = frozenset({"retry", "park", "cancel"})
 
@@ -31,13 +37,43 @@ def claim(turn: Turn, asked: Claim) -> Receipt:
     """
     for effect, token in asked.back:
         turn.unit.release(effect, token)
+    if not asked.limit:
+        return Receipt()
+    for row in turn.unit.lost(asked.lane, LOST_MAX, asked.transport):
+        _to_people(turn, row, Outcome.UNKNOWN, UNSETTLED)
     leaving: list[EffectRow] = []
     while len(leaving) < asked.limit:  # what may not leave must not hide the work behind it
-        rows = turn.unit.claim(asked.lane, turn.now_micros, asked.lease_seconds, asked.limit - len(leaving))
-        if not rows:
+        left = asked.limit - len(leaving)
+        rows = turn.unit.claim(asked.lane, turn.now_micros, asked.lease_seconds, left, asked.transport)
+        leaving += [row for row in rows if _goes_this_way(turn, row, asked.transport) and may_leave(turn, row)]
+        if not rows or leaving:
             break
-        leaving += [row for row in rows if may_leave(turn, row)]
-    return Receipt(effects=tuple(leaving))
+    return Receipt(effects=tuple(leaving), oldest_at=turn.unit.oldest(asked.lane))
+
+
+def hand_over_stranded(turn: Turn) -> int:
+    """What waits in a lane that no file describes any more goes to people; how many there were."""
+    number = 0
+    while rows := turn.unit.stranded(lanes_of(turn.book), STRANDED_AT_ONCE):
+        number += len(rows)
+        for row in rows:
+            _to_people(turn, row, Outcome.FAILED, NOBODY)
+    return number
+
+
+def _goes_this_way(turn: Turn, row: EffectRow, transport: str) -> bool:
+    """Whether a sending was made for what its lane sends by; bytes for a line are no fax, and the other way round."""
+    if transport in ("", row.transport):
+        return True
+    _to_people(turn, row, Outcome.FAILED, OTHER_WAY)
+    return False
+
+
+def _to_people(turn: Turn, row: EffectRow, outcome: Outcome, reason: str) -> None:
+    """Settle a sending that its courier can do nothing about; the loop hears of it, and opens a task."""
+    settled = turn.unit.settle(row.id, row.token, _STATES[outcome], turn.now_micros, 0, reason)
+    assert settled is not None, "it was leased in this transaction"
+    _tell(turn, settled, outcome, reason, "door")
 
 
 def settle(turn: Turn, settled: Settled) -> Receipt:
@@ -48,7 +84,14 @@ def settle(turn: Turn, settled: Settled) -> Receipt:
     state = _STATES[settled.outcome]
     next_at = turn.now_micros + int(settled.retry_in_seconds * MICROSECONDS) if state is EffectState.QUEUED else 0
     row = turn.unit.settle(
-        settled.effect, settled.token, state, turn.now_micros, next_at, settled.reason, settled.reply
+        settled.effect,
+        settled.token,
+        state,
+        turn.now_micros,
+        next_at,
+        settled.reason,
+        settled.reply,
+        hold=settled.hold,
     )
     if row is None:
         return Receipt(refused="the lease was no longer held")

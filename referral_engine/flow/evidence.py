@@ -14,7 +14,9 @@ from referral_engine.flow.orders import accept_order
 from referral_engine.flow.turn import Turn
 from referral_engine.flow.verdict import Verdict
 from referral_engine.hl7.message import Message
+from referral_engine.intake.interest import Number
 from referral_engine.intake.read import Reading, read
+from referral_engine.journal.codec import plain
 from referral_engine.journal.rows import BindingKind, Disposition
 from referral_engine.loop.calendar import local_date
 from referral_engine.loop.effects import OpenTask, TaskKind
@@ -26,6 +28,8 @@ from referral_engine.loop.states import UNBOOKED
 _PARKED: Final = "no referral yet: kept, and matched again when orders, numbers or merges arrive"
 _NO_VISIT: Final = "no visit booked for that day"
 _DISPUTED: Final = "demographics disagree with the record number"
+_ABOUT_NOBODY: Final = Verdict(disposition=Disposition.NO_OP, reason="no open referral of this patient")
+_WAITS: Final = Verdict(disposition=Disposition.NO_OP, level=Level.NOTHING, reason=_PARKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,14 @@ def consider(turn: Turn, message: Message, party: Party, sequence: int) -> Verdi
     return verdict.noting(reading.note)
 
 
+def overlook(turn: Turn, message: Message, numbers: tuple[Number, ...], sequence: int) -> Verdict:
+    """A message none of whose numbers we know: a demographic one says nothing, any other waits for its order."""
+    if message.header.message_code == "ADT":
+        return _ABOUT_NOBODY
+    turn.unit.park(sequence, numbers)
+    return _WAITS
+
+
 def _apply_evidence(turn: Turn, said: _Said, sequence: int) -> Verdict:
     found = match(turn, said.evidence, said.party)
     if found.referral:
@@ -74,7 +86,8 @@ def _apply_evidence(turn: Turn, said: _Said, sequence: int) -> Verdict:
     if found.level is Level.NOTHING:
         return _parked(turn, said, sequence, found)
     if said.evidence.about is not About.ORDER and said.evidence.placer and found.level is not Level.STOP:
-        turn.unit.park(sequence, ((BindingKind.PLACER, said.evidence.placer),))  # a person looks, or its order comes
+        placer = said.evidence.placer.value  # a person looks, or its order comes
+        turn.unit.park(sequence, [(BindingKind.PLACER.value, placer)])
     return _reviewed(turn, sequence, found)
 
 
@@ -123,7 +136,7 @@ def _parked(turn: Turn, said: _Said, sequence: int, found: Match) -> Verdict:
         return Verdict(disposition=Disposition.NO_OP, level=found.level, reason=found.reason)
     keys: Keys = (*numbers_of(evidence, said.party), *patient_numbers_of(evidence))
     if keys:
-        turn.unit.park(sequence, keys)
+        turn.unit.park(sequence, [(kind.value, plain(number.value)) for kind, number in keys])
     return Verdict(disposition=Disposition.NO_OP, level=found.level, reason=_PARKED if keys else found.reason)
 
 
@@ -132,11 +145,10 @@ def _match_parked(turn: Turn, identity: str) -> None:
     referral = turn.unit.referral(identity)
     if referral is None:
         return
-    order = referral.order
-    keys: list[tuple[BindingKind, str, str]] = [(BindingKind.PLACER, order.placer.value, order.placer.authority)]
-    waiting = {one for kind, value, authority in keys if value for one in turn.unit.parked(kind, value, authority)}
+    placer = referral.order.placer
+    waiting = set(turn.unit.parked(BindingKind.PLACER, placer.value)) if placer else set()
     for known in referral.patient.ids:
-        waiting.update(turn.unit.parked(BindingKind.PATIENT, known.value, known.authority))
+        waiting.update(turn.unit.parked(BindingKind.PATIENT, known.value))
     for sequence in sorted(waiting):
         reconsider(turn, sequence)
 
@@ -147,7 +159,7 @@ def reconsider(turn: Turn, sequence: int) -> bool:
     if row is None:
         return False
     message = Message.parse(row.raw)
-    party = next((one for one in _parties(turn) if one.name == row.key.partner), None)
+    party = next((one for one in parties(turn) if one.name == row.key.partner), None)
     if party is None:
         return False
     try:
@@ -171,7 +183,8 @@ def reconsider(turn: Turn, sequence: int) -> bool:
     return bool(verdict.referral)
 
 
-def _parties(turn: Turn) -> tuple[Party, ...]:
+def parties(turn: Turn) -> tuple[Party, ...]:
+    """Every sender we know."""
     channels = turn.book.channels
     return tuple(
         Party(kind=feed.party, name=feed.name, feed=feed, channel=channels.get(feed.name)) for feed in turn.book.senders

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from enum import StrEnum
 
 import msgspec
 
@@ -10,50 +11,81 @@ from referral_engine.journal.rows import Disposition, EffectRow
 from referral_engine.loop.events import Outcome
 
 
-class Arrived(msgspec.Struct, frozen=True, kw_only=True):
+class Arrived(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One frame's content came in on a listener."""
 
     raw: bytes
     peer: str  # the socket's address, "127.0.0.1"
     listener: str = "default"
-    certificate: str = ""  # subject of the client certificate, "" on plain connections
+    certificates: tuple[str, ...] = ()  # who the client's certificate says it is, "DNS:gw.heart.example"
 
 
-class FrameBroken(msgspec.Struct, frozen=True, kw_only=True):
+class FrameBroken(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A peer broke framing: nothing can be read or answered, a little of what it sent is kept."""
 
     evidence: bytes  # the beginning of the broken frame, a few KiB at most
     peer: str
     reason: str  # the counter's word, "frame-too-long"
     sentence: str  # the operator's sentence; never the peer's bytes
+    listener: str = ""
 
 
-class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+class SetAside(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A message whose handling broke twice: keep its bytes, tell a person, let the others go on."""
 
     arrived: Arrived
     reason: str  # the error's class name; never its text
 
 
-class Ticked(msgspec.Struct, frozen=True, kw_only=True):
-    """The clock moved: fire what is due, in due order, at most `limit`."""
+class Blamed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The engine stopped while it had these messages in hand; each is suspected until its handling ends."""
+
+    marks: tuple[int, ...]
+
+
+class MessageDecision(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A person decides about a message that was set aside: handle it again, or let the others pass it."""
+
+    message: int
+    decision: str  # replay, skip
+    by: str
+
+
+class Ticked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The clock moved: fire what is due, in due order, at most `limit`.
+
+    staged: after a long silence wait until `drained`, then catch up; without it whatever is due fires.
+    """
 
     limit: int = 200
+    due_by: int = 0  # microseconds UTC; what is due later does not fire, whatever time is recorded; 0 for no such bound
+    staged: bool = False
+    drained: bool = False  # what waited at the senders is in: what was missed may fire
+    fenced: str = ""  # why the machine's clock is not believed: nothing fires
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class SweepDecided(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A person decided about the sweeping; the door keeps it, and for `pause` and `resume` does it."""
+
+    decision: str  # pause, resume; now (wait for the senders no longer), confirm (the machine's clock is right)
+    by: str
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A courier asks for work of its lane; each sending it gets is a lease with a fencing token.
 
+    transport: what the lane sends by; "" leaves that open.
     back: leases it hands back unsent, each an effect and its token, before it is given others.
     """
 
     lane: str
+    transport: str = ""
     limit: int = 1
     lease_seconds: float = 120.0
     back: tuple[tuple[int, int], ...] = ()
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
+class Settled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A courier says what became of one attempt, and may ask for its next work in the same trip."""
 
     effect: int
@@ -62,17 +94,18 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""  # a fixed sentence, no patient's value
     reply: bytes = b""  # the ACK as received
     retry_in_seconds: float = 0.0  # for Outcome.RETRY
+    hold: bool = False  # for Outcome.RETRY: nothing of its lane may overtake it until it is accepted or decided
     claim: Claim | None = None  # carried out after the attempt is recorded; not at all when the lease was lost
 
 
-class TaskClaimed(msgspec.Struct, frozen=True, kw_only=True):
+class TaskClaimed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A person takes a task."""
 
     task: int
     by: str
 
 
-class TaskDone(msgspec.Struct, frozen=True, kw_only=True):
+class TaskDone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A person finished a task, and says what they learned doing it."""
 
     task: int
@@ -88,7 +121,7 @@ class TaskDone(msgspec.Struct, frozen=True, kw_only=True):
     end: str = ""  # loop.states.Ending: close without a note, refused, not a referral
 
 
-class PatientReplied(msgspec.Struct, frozen=True, kw_only=True):
+class PatientReplied(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A patient's reply reached us (a reply file, a portal, a coordinator)."""
 
     referral: str
@@ -96,7 +129,7 @@ class PatientReplied(msgspec.Struct, frozen=True, kw_only=True):
     by: str = "patient"
 
 
-class OutboxDecision(msgspec.Struct, frozen=True, kw_only=True):
+class OutboxDecision(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A person retries, parks or cancels one owed sending."""
 
     effect: int
@@ -108,7 +141,10 @@ Input = (
     Arrived
     | FrameBroken
     | SetAside
+    | Blamed
+    | MessageDecision
     | Ticked
+    | SweepDecided
     | Claim
     | Settled
     | TaskClaimed
@@ -118,7 +154,27 @@ Input = (
 )
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class SweepMode(StrEnum):
+    """What a staged tick does."""
+
+    NORMAL = "normal"
+    WAITING = "waiting"  # nobody swept for long: first what waits at the senders comes in
+    CATCHING_UP = "catching-up"
+    PAUSED = "paused"  # a person stopped it
+    FENCED = "fenced"  # the machine's clock is not believed
+
+
+class Swept(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the sweeping stands after a staged tick."""
+
+    mode: SweepMode
+    overdue: int = 0  # clocks that have run out and not fired
+    late: int = 0  # of those that fired in this tick, how many fired late
+    lag_seconds: int = 0  # how long nobody has swept to the end
+    paused_by: str = ""
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What the door committed for one input.
 
     answer: the ACK to send, unframed; b"" when nothing may be said.
@@ -130,7 +186,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     disposition: Disposition | None = None
     duplicate: bool = False
     effects: tuple[EffectRow, ...] = ()  # for Claim, and for the claim of a Settled
+    oldest_at: int = 0  # the same: since when the head of the lane's queue waits; 0 when nothing has to
     fired: int = 0  # for Ticked
     more: bool = False  # for Ticked: more is due
+    swept: Swept | None = None  # for a staged Ticked
     lanes: frozenset[str] = msgspec.field(default_factory=frozenset)  # lanes that have new work
     refused: str = ""

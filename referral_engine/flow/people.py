@@ -7,6 +7,7 @@ from typing import Final
 
 from referral_engine.flow.apply import apply
 from referral_engine.flow.inputs import PatientReplied, Receipt, TaskClaimed, TaskDone
+from referral_engine.flow.poison import release
 from referral_engine.flow.turn import Turn
 from referral_engine.loop.effects import OpenTask, TaskKind
 from referral_engine.loop.events import (
@@ -50,6 +51,8 @@ def finish_task(turn: Turn, done: TaskDone) -> Receipt:
     if row is None:
         return Receipt(refused=f"task {done.task} is unknown or done already")
     turn.audit(f"user:{done.by}", "done", f"task {done.task}", row.kind)
+    if row.kind == TaskKind.QUARANTINE.value and row.message:
+        release(turn, row.message)  # a person has seen it: what waits behind it may pass
     referral = turn.unit.referral(row.referral) if row.referral else None
     if referral is None:
         return Receipt()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from referral_engine.base.clock import to_micros
+from referral_engine.channels.admission import Admission
 from referral_engine.channels.book import Book
 from referral_engine.channels.channel import Channel
 from referral_engine.journal.rows import AuditRow, TaskRow, TaskState
@@ -31,8 +32,9 @@ class Turn:
     now: datetime
     now_micros: int
     default_policy: Policy
-    day_begins: bool = False  # no tick of this day has been through the door yet
+    day_begins: bool = False  # no tick of this day has swept yet
     running: dict[str, tuple[Referral, Policy, tuple[Deadline, ...]]]  # the clocks last derived of a referral
+    admissions: dict[tuple[object, ...], Admission]  # who may say what, remembered
     lanes: set[str] = field(default_factory=set)  # that have new work
     raws: dict[int, bytes] = field(default_factory=dict)  # bytes of messages this batch has in hand
 

@@ -1,4 +1,4 @@
-"""Two clocks that belong to no referral: the age of open reviews, and the age of what we know of a specialist."""
+"""Clocks that belong to no referral: the age of open reviews and of what we know of a specialist; the machine's own."""
 
 from __future__ import annotations
 
@@ -33,3 +33,11 @@ def review_directory(turn: Turn) -> None:
         if not turn.unit.asked_to_verify(reason):
             turn.open_task(OpenTask(kind=TaskKind.VERIFY_CONTACT, reason=reason), channel=channel.name)
             turn.audit("clock", "asked to verify", f"channel {channel.name}")
+
+
+def tell_of_the_clock(turn: Turn, reason: str) -> None:
+    """The machine's clock is not believed: one task for a person, urgent, while no such task is open."""
+    if turn.unit.is_asked(TaskKind.ANOMALY.value, reason):
+        return
+    turn.open_task(OpenTask(kind=TaskKind.ANOMALY, reason=reason, urgent=True))
+    turn.audit("clock", "not believed", "machine's clock")

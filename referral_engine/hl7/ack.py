@@ -70,36 +70,67 @@ def acknowledge(
     """The acknowledgment of one message, in the sender's delimiters, character set and version; unframed.
 
     header, delimiters, codec: of the received message (`Message.header`, `.delimiters`, `.charset`).
-    control_id: our own MSH-10. at: MSH-7, aware. text: MSA-3, no PHI.
+    control_id: our own MSH-10, letters and digits. at: MSH-7, aware. text: MSA-3, no PHI.
     sending_application, sending_facility: our names, where not those that the message was addressed to.
     MSA-2 is MSH-10 byte for byte; echoed fields end at ECHO_BYTES_MAX. ERR-1 and MSA-6 up to v2.4, ERR-2, 3, 4, 8
     from v2.5. Every segment ends with CR. Source: HL7 v2.5.1 2.9.2, 2.9.3, 2.15.5, 2.15.8; v2.4 2.16.5.
     """
+    names = (sending_application, sending_facility)
+    fields = header.raw_fields
+    shape = _shape(fields[3:7], header.trigger, fields[11:13], fields[18:19], header.version, delimiters, codec, names)
     separator = delimiters.field.encode()
-    version = header.version
-    modern = _at_least(version, (2, 5))
+    made = (
+        shape[0] + timestamp(at).encode() + shape[1] + control_id.encode("ascii") + shape[2]
+        + b"\rMSA" + separator + code.encode() + separator + _echo(header, 10)
+    )  # fmt: skip
+    if not errors and not text:
+        return (made if made[-1:] != separator else made.rstrip(separator)) + b"\r"
+    return _with_errors(made, header.version, delimiters, codec, text, errors)
 
-    msh = [
+
+@lru_cache(maxsize=1024)
+def _shape(  # everything of the header segment that is the same in every answer to one sender
+    names: tuple[bytes, ...],
+    trigger: str,
+    processing_and_version: tuple[bytes, ...],
+    charset: tuple[bytes, ...],
+    version: str,
+    delimiters: Delimiters,
+    codec: str,
+    ours: tuple[str, str],
+) -> tuple[bytes, bytes, bytes]:
+    """What stands before MSH-7, between MSH-7 and MSH-10, and behind MSH-10.
+
+    names: MSH-3 to MSH-6 as received; charset: MSH-18 or nothing.
+    """
+    separator = delimiters.field.encode()
+    theirs = [_safe(name) for name in names] + [b""] * 4
+    processing, said = ([_safe(one) for one in processing_and_version] + [b"", b""])[:2]
+    before = [
         b"MSH",
         delimiters.encoding_characters.encode(),
-        _ours(sending_application, delimiters, codec) or _echo(header, 5),
-        _ours(sending_facility, delimiters, codec) or _echo(header, 6),
-        _echo(header, 3),
-        _echo(header, 4),
-        timestamp(at).encode(),
+        _ours(ours[0], delimiters, codec) or theirs[2],
+        _ours(ours[1], delimiters, codec) or theirs[3],
+        theirs[0],
+        theirs[1],
         b"",
-        _message_type(header, delimiters).encode(codec, "replace"),
-        _ours(control_id, delimiters, codec),
-        _echo(header, 11) or b"P",
-        _echo(header, 12) or _WHEN_UNSAID,
-        *([b""] * 5),
-        _echo(header, 18),
     ]
-    msa = [b"MSA", code.encode(), _echo(header, 10), _ours(text[:TEXT_LENGTH_MAX], delimiters, codec)]
+    kind = _message_type(trigger, version, delimiters).encode(codec, "replace")
+    behind = [b"", processing or b"P", said or _WHEN_UNSAID, *([b""] * 5), *map(_safe, charset)]
+    return separator.join(before), separator.join([b"", b"", kind, b""]), _line(behind, separator)
+
+
+def _with_errors(
+    made: bytes, version: str, delimiters: Delimiters, codec: str, text: str, errors: Sequence[AckError]
+) -> bytes:
+    """The answer so far with MSA-3, and MSA-6 or ERR as its version has them."""
+    separator = delimiters.field.encode()
+    modern = _at_least(version, (2, 5))
+    msa = [made, _ours(text[:TEXT_LENGTH_MAX], delimiters, codec)]
     if errors and not modern:
         coded = _coded(errors[0].code)
         msa += [b"", b"", delimiters.component.join(escape(part, delimiters) for part in coded).encode()]
-    segments = [_line(msh, separator), _line(msa, separator)]
+    segments = [_line(msa, separator).rstrip(separator)]
     segments += [line.encode(codec, "replace") for line in _error_segments(errors, delimiters, modern=modern)]
     return b"\r".join([*segments, b""])
 
@@ -205,7 +236,12 @@ def _echo(header: Header, number: int) -> bytes:
     """MSH-`number` as it came, without what would break the answer, and not endlessly."""
     if number >= len(header.raw_fields):
         return b""
-    return header.raw_fields[number].translate(None, _UNFRAMEABLE)[:ECHO_BYTES_MAX]
+    return _safe(header.raw_fields[number])
+
+
+def _safe(field: bytes) -> bytes:
+    """A field to echo, without what would break the answer, and not endlessly."""
+    return field.translate(None, _UNFRAMEABLE)[:ECHO_BYTES_MAX]
 
 
 def _line(fields: list[bytes], separator: bytes) -> bytes:
@@ -225,13 +261,13 @@ def _at_least(version: str, wanted_version: tuple[int, int]) -> bool:
     return len(major) + len(minor) <= ECHO_BYTES_MAX and (int(major), int(minor)) >= wanted_version
 
 
-def _message_type(header: Header, delimiters: Delimiters) -> str:
+def _message_type(trigger: str, version: str, delimiters: Delimiters) -> str:
     """MSH-9 of the answer: ACK up to v2.2, ACK^O01 in v2.3, ACK^O01^ACK from v2.4."""
-    trigger = header.trigger[:ECHO_BYTES_MAX]
-    if not trigger or (header.version and not _at_least(header.version, (2, 3))):
+    trigger = trigger[:ECHO_BYTES_MAX]
+    if not trigger or (version and not _at_least(version, (2, 3))):
         return "ACK"
     parts = ["ACK", escape(trigger, delimiters)]
-    return delimiters.component.join([*parts, "ACK"] if _at_least(header.version, (2, 4)) else parts)
+    return delimiters.component.join([*parts, "ACK"] if _at_least(version, (2, 4)) else parts)
 
 
 def _coded(code: str) -> tuple[str, str, str]:

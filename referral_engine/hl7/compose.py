@@ -106,6 +106,7 @@ def write(segments: Iterable[str], codec: str = "utf-8") -> bytes:
 
 
 @lru_cache(maxsize=64)  # one batch of messages shares its instant
+@lru_cache(maxsize=64)
 def timestamp(at: datetime) -> str:
     """An instant as HL7 writes it: YYYYMMDDHHMMSS+0000, whole seconds, UTC. `at` is aware."""
     assert at.tzinfo is not None, "an instant knows its zone"

@@ -144,6 +144,11 @@ class Message:
         return self._header
 
     @property
+    def lines(self) -> list[str]:
+        """The decoded text, one item a segment, some of them empty: for whoever wants a few fields of many messages."""
+        return self._lines
+
+    @property
     def segments(self) -> list[Segment]:
         """Every segment that is not empty, in order, unknown ones and Z-segments included."""
         if self._segments is None:

@@ -1,8 +1,8 @@
-"""Numbers that point at referrals, and numbers of evidence that waits for its referral."""
+"""Numbers that point at referrals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from referral_engine.base.ident import Phi
@@ -12,8 +12,9 @@ from referral_engine.journal.instance import Instance
 from referral_engine.journal.rows import BindingKind
 from referral_engine.loop.referral import Identifier, PatientId
 
+LOOKED_AT_ONCE: Final = 64  # numbers in one question
 PATIENTS_MAX: Final = 3  # record numbers of one message that one look has places for
-FOUND_MAX: Final = 50  # referrals or messages one number leads to; more is a number that means nothing
+FOUND_MAX: Final = 50  # referrals one number leads to; more is a number that means nothing
 
 # One number of one referral; saying it twice is saying it once.
 _BIND = """
@@ -36,28 +37,23 @@ SELECT EXISTS (SELECT 1 FROM bindings WHERE kind = 'placer' AND value = ?1 AND ?
     OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value = ?6 AND ?6 <> '')
     OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value = ?7 AND ?7 <> '')
 """
-# A message waits for the referral that this number will belong to.
-_PARK = "INSERT INTO parked (kind, value, authority, message) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-# Which messages wait for a number; the oldest first.
-_PARKED = """
-SELECT DISTINCT message FROM parked
-WHERE kind = ? AND value = ? AND (authority = ? OR authority = '' OR ? = '')
-ORDER BY message LIMIT ? + 0
-"""
-# A message waits no longer.
-_UNPARK = "DELETE FROM parked WHERE message = ?"
+# Which of these numbers of one kind point at any referral.
+_KNOWN = f"""
+SELECT DISTINCT value FROM bindings WHERE kind = ? AND value IN ({", ".join("?" * LOOKED_AT_ONCE)})
+"""  # noqa: S608  # places only
 
 
 class Bindings:
     """The numbers of this batch and those stored before it."""
 
-    __slots__ = ("_cursor", "_instance", "_new", "_seen")
+    __slots__ = ("_cursor", "_instance", "_known", "_new", "_seen")
 
     def __init__(self, connection: Connection, instance: Instance) -> None:
         self._cursor = connection.cursor()
         self._instance = instance
         self._new: list[Row] = []
         self._seen: dict[tuple[str, str], list[tuple[str, str]]] = {}  # kind, value: authority, referral
+        self._known: set[tuple[str, str]] = set()  # kind, value: of those looked at, what points anywhere
 
     def bind(self, kind: BindingKind, identifier: Identifier | PatientId, referral: str) -> None:
         """Let a number point at a referral; an empty one points nowhere."""
@@ -94,27 +90,32 @@ class Bindings:
         row = self._cursor.execute(_ANYWHERE, (*values, *patients, *[""] * (PATIENTS_MAX - len(patients)))).fetchone()
         return row is None or bool(row[0])
 
-    def park(self, message: int, keys: Sequence[tuple[BindingKind, Identifier | PatientId]]) -> None:
-        """Let a message wait for any of these numbers."""
-        numbers = [(kind.value, *number_of(identifier), message) for kind, identifier in keys]
-        self._cursor.executemany(_PARK, [number for number in numbers if number[1]])
+    def look_ahead(self, numbers: Iterable[tuple[str, str]]) -> None:
+        """Ask once which of these numbers, kind and value, point anywhere; `is_known` then answers without a look."""
+        by_kind: dict[str, set[str]] = {}
+        for kind, value in numbers:
+            by_kind.setdefault(kind, set()).add(value)
+        for kind, values in by_kind.items():
+            waiting = list(values)
+            for start in range(0, len(waiting), LOOKED_AT_ONCE):
+                asked = waiting[start : start + LOOKED_AT_ONCE]
+                places = asked + asked[-1:] * (LOOKED_AT_ONCE - len(asked))
+                self._known.update((kind, row[0]) for row in self._cursor.execute(_KNOWN, (kind, *places)).fetchall())
 
-    def parked(self, kind: BindingKind, value: str | Phi[str], authority: str = "") -> tuple[int, ...]:
-        """The messages that wait for a number, oldest first, at most FOUND_MAX."""
-        wanted = (kind.value, plain(value), authority, authority, FOUND_MAX)
-        return tuple(row[0] for row in self._cursor.execute(_PARKED, wanted).fetchall())
-
-    def unpark(self, message: int) -> None:
-        """Let a message wait no longer."""
-        self._cursor.execute(_UNPARK, (message,))
+    def is_known(self, number: tuple[str, str]) -> bool:
+        """Whether a number that was looked at beforehand points anywhere, or has since this batch began."""
+        return number in self._known or number in self._seen
 
     def flush(self) -> None:
         """Write what was gathered into the open transaction."""
         if self._new:
             self._cursor.executemany(_BIND, self._new)
-            self.forget()
+            self._known.update(self._seen)
+            self._new.clear()
+            self._seen.clear()
 
     def forget(self) -> None:
         """Drop what was gathered: the batch was rolled back, or written."""
         self._new.clear()
         self._seen.clear()
+        self._known.clear()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, cast
 
 from sqlcipher3 import dbapi2
 
 from referral_engine.base.errors import JournalError
+from referral_engine.journal.anchor import look_at_files, sync_folder
 
 Row = tuple[Any, ...]  # the columns in the order the statement names them
 DriverError: Final = cast("type[Exception]", dbapi2.Error)
+# What asking a file may raise: in a damaged plain one the driver may meet a text that is none.
+ReadErrors: Final = (DriverError, UnicodeDecodeError)
 ConstraintError: Final = cast("type[Exception]", dbapi2.IntegrityError)
 
 IN_MEMORY: Final = ":memory:"
@@ -20,14 +25,14 @@ KEY_BYTES: Final = 32  # AES-256
 # Measured with orders, alone and in groups of 16: every touched page is encrypted whole, so small pages win when the
 # group is small and lose nothing when it is not.  It cannot change once a file exists.
 PAGE_BYTES: Final = 4096
+LOCK_TRIES: Final = 40  # two seconds: a writer that was killed in the middle of a flush ends when the disk answers
+LOCK_PAUSE_SECONDS: Final = 0.05
 FILE_MODE: Final = 0o600  # the owner alone
 STATEMENTS_KEPT: Final = 512  # more than there are statements, so that none is compiled twice
 CACHE_KIB: Final = 64 * 1024  # of decrypted pages
 WAL_BYTES_KEPT: Final = 64 * 1024 * 1024  # what the log is cut to after a checkpoint
-CHECKPOINT_PAGES: Final = 8000  # 32 MiB of log; rarer checkpoints write hot pages once instead of many times
 APPLICATION: Final = 0x5245464A  # "REFJ": what a journal says in its header
 _PLAIN: Final = b"SQLite format 3\x00"
-_CORRUPTING: Final = frozenset({10, 11, 26})  # SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB
 
 # Who wrote the file; 0 in a new one.
 _APPLICATION = "PRAGMA application_id"
@@ -79,8 +84,16 @@ class Connection(Protocol):
         """Run one statement."""
         ...
 
+    def limit(self, out_of_time: Callable[[], bool] | None, steps: int) -> None:
+        """Ask every so many steps of SQLite's machine whether to cut a statement off; None: never."""
+        ...
+
     def close(self) -> None:
         """Close the file and let go of the lock."""
+        ...
+
+    def abandon(self) -> None:
+        """Close the file as it is, and let go of the lock."""
         ...
 
 
@@ -88,12 +101,36 @@ class _Held(dbapi2.Connection):  # type: ignore[misc]  # the driver has no types
     """A connection that keeps the lock of its file until it is closed."""
 
     lock: int = -1
+    path: str = IN_MEMORY
 
     def close(self) -> None:
-        """Close the file, then let another process have it."""
+        """Copy the log into the file and close it, then let another process have it."""
         super().close()
-        if self.lock >= 0:
-            os.close(self.lock)
+        _release(self.lock)
+        self.lock = -1
+
+    def limit(self, out_of_time: Callable[[], bool] | None, steps: int) -> None:
+        """Ask every so many steps whether to cut a statement off."""
+        self.set_progress_handler(out_of_time, steps)
+
+    def abandon(self) -> None:
+        """Close the file as it is: what a fault or a refusal leaves behind is what a person must look at.
+
+        By itself SQLite would copy the log while closing, and remove it: an interrupt stops the copy, and a second name
+        outlives the removal of the first.
+        """
+        log, kept = f"{self.path}-wal", f"{self.path}-wal.kept"
+        with suppress(OSError):  # there is none, or nothing can be written: then SQLite removes nothing either
+            os.link(log, kept)
+        try:
+            self.interrupt()
+            super().close()
+        finally:
+            with suppress(OSError):
+                os.rename(kept, log)  # noqa: PTH104  # a no-op while both names are the same file ...
+            with suppress(OSError):
+                os.unlink(kept)  # noqa: PTH108  # ... which leaves the second one
+            _release(self.lock)
             self.lock = -1
 
 
@@ -110,6 +147,7 @@ def open_database(path: str, key: bytes | None) -> Connection:
     if path != IN_MEMORY:
         try:
             lock = _take_lock(path)
+            look_at_files(path)
             _look_at_file(path, encrypted=key is not None)
         except OSError as error:
             _release(lock)
@@ -132,13 +170,14 @@ def open_database(path: str, key: bytes | None) -> Connection:
         _release(lock)
         raise JournalError(f"{path}: the file cannot be opened ({error}).") from error
     connection.lock = lock
+    connection.path = path
     try:
         _set_up(connection, path, key)
     except JournalError:
-        connection.close()
+        connection.abandon()
         raise
-    except DriverError as error:
-        connection.close()
+    except ReadErrors as error:
+        connection.abandon()
         raise _refusal(path, error, encrypted=key is not None) from error
     return cast("Connection", connection)
 
@@ -150,12 +189,6 @@ def is_sound(version: tuple[int, int, int]) -> bool:
     if (major, minor) in mended:
         return patch >= mended[major, minor]
     return (major, minor) > (3, 51)
-
-
-def is_corrupting(error: Exception) -> bool:
-    """Whether the disk or the file itself is in doubt, so that nothing more may be written to it."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return isinstance(code, int) and (code & 0xFF) in _CORRUPTING
 
 
 def _check_library(version: tuple[int, int, int]) -> None:
@@ -175,7 +208,7 @@ def _take_lock(path: str) -> int:
     """Hold PATH.lock for this process; the kernel lets go of it when the process ends, however it ends."""
     lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _hold(lock)
     except BlockingIOError as error:
         os.close(lock)
         raise JournalError(
@@ -185,11 +218,27 @@ def _take_lock(path: str) -> int:
     return lock
 
 
+def _hold(lock: int) -> None:
+    """Take the lock; a process that was killed may take a moment to end.  Raises BlockingIOError."""
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            threading.Event().wait(LOCK_PAUSE_SECONDS)
+        else:
+            return
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _look_at_file(path: str, *, encrypted: bool) -> None:
     """Create the file where there is none, durably; say early what a key alone would say darkly."""
     if not os.path.exists(path):  # noqa: PTH110  # paths stay text here
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
-        _sync_folder(path)
+        new = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        try:
+            os.fsync(new)
+        finally:
+            os.close(new)
+        sync_folder(path)
         return
     os.chmod(path, FILE_MODE)  # noqa: PTH101  # paths stay text here
     with open(path, "rb") as file:  # noqa: PTH123  # before SQLite opens it: closing drops locks
@@ -202,21 +251,15 @@ def _look_at_file(path: str, *, encrypted: bool) -> None:
         raise JournalError(f"{path} is encrypted or no journal at all. Set the journal's key, or correct the path.")
 
 
-def _sync_folder(path: str) -> None:
-    """Make the new name itself durable; SQLite does not report when that fails."""
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120  # paths stay text here
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _set_up(connection: _Held, path: str, key: bytes | None) -> None:
     if key is not None:
         connection.execute("PRAGMA cipher_log_level = NONE")  # its complaints go to our caller, not to stderr
         connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
         connection.execute(f"PRAGMA cipher_page_size = {PAGE_BYTES}")
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    # Nobody else opens the file while we have it; and the index of the log stays in memory, where a full disk cannot
+    # look like a broken one (a shared index that cannot grow is SQLITE_IOERR).
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     things = connection.execute(_THINGS).fetchone()[0]
     application = connection.execute(_APPLICATION).fetchone()[0]
     if things and application != APPLICATION:
@@ -231,21 +274,32 @@ def _set_up(connection: _Held, path: str, key: bytes | None) -> None:
         "mmap_size = 0",
         "busy_timeout = 0",
         f"journal_size_limit = {WAL_BYTES_KEPT}",
-        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+        "wal_autocheckpoint = 0",  # `journal.log` does it, and sees the disk's errors
         f"cache_size = -{CACHE_KIB}",
     ):
         connection.execute(f"PRAGMA {pragma}")
     mode = connection.execute(_WAL).fetchone()[0]
     if path != IN_MEMORY and mode != "wal":
         raise JournalError(f"{path}: this file system cannot keep a write-ahead log. Use a local disk.")
+    if not things:  # before the first table, so that a start that was cut short is known again
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
 
 
 def _refusal(path: str, error: Exception, *, encrypted: bool) -> JournalError:
-    if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name == "SQLITE_NOTADB":
         if encrypted:
             return JournalError(
                 f"The key does not open {path}: it is another journal's key, or the file is no journal. "
                 "Check the credential journal-key and the path; nothing was changed."
             )
         return JournalError(f"{path} is not a database. Correct the path; nothing was changed.")
+    if name.startswith("SQLITE_CORRUPT"):
+        return JournalError(
+            f"{path} is damaged or cut ({error}). Keep a copy of all files beside it, then restore a backup."
+        )
+    if name.startswith("SQLITE_BUSY"):
+        return JournalError(f"{path} is open in another program. Close it: only the engine may have its journal open.")
+    if name == "SQLITE_FULL":
+        return JournalError(f"There is no room on the disk of {path}. Make room, then start again.")
     return JournalError(f"{path}: the file cannot be used ({error}).")

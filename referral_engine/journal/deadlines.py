@@ -32,6 +32,13 @@ _FIRE = """
 UPDATE deadlines SET state = 'fired', event = ?
 WHERE referral = ? AND kind = ? AND generation = ? AND state = 'pending' AND due_at = ?
 """
+# The clocks of one referral that have run out, in the order in which they did.
+_DUE_OF = """
+SELECT referral, kind, generation, due_at FROM deadlines WHERE referral = ? AND state = 'pending' AND due_at <= ?
+ORDER BY due_at, kind, generation LIMIT ? + 0
+"""
+# How many have run out.
+_OVERDUE = "SELECT count(*) FROM deadlines WHERE state = 'pending' AND due_at <= ?"
 # The next clock.
 _NEXT = "SELECT min(due_at) FROM deadlines WHERE state = 'pending'"
 # Every clock one referral ever had.
@@ -43,18 +50,24 @@ SELECT referral, kind, generation, due_at, state FROM deadlines WHERE referral =
 class Deadlines:
     """The clocks of all referrals; those this batch starts are gathered and written at its end."""
 
-    __slots__ = ("_cursor", "_new")
+    __slots__ = ("_cancelled", "_cursor", "_new", "_touched")
 
     def __init__(self, connection: Connection) -> None:
         self._cursor = connection.cursor()
         self._new: list[Row] = []
+        self._cancelled: list[Row] = []
+        self._touched: set[Row] = set()  # referral, kind and generation of both
 
     def change(self, referral: str, added: Sequence[DeadlineRow], removed: Sequence[tuple[str, int]]) -> None:
         """Write the difference between the clocks that ran and those that should."""
-        if removed:
-            self.flush()
-            self._cursor.executemany(_CANCEL, [(referral, str(kind), generation) for kind, generation in removed])
-        self._new += [(referral, str(row.kind), row.generation, row.due_at) for row in added]
+        new = [(referral, str(row.kind), row.generation, row.due_at) for row in added]
+        cancelled = [(referral, str(kind), generation) for kind, generation in removed]
+        keys = {row[:3] for row in new} | set(cancelled)
+        if not keys.isdisjoint(self._touched):
+            self.flush()  # the same clock twice in one batch: its history keeps both
+        self._touched |= keys
+        self._cancelled += cancelled
+        self._new += new
 
     def due(self, now: int, limit: int) -> list[DeadlineRow]:
         """At most `limit` clocks that have run out, oldest first."""
@@ -63,6 +76,20 @@ class Deadlines:
             DeadlineRow(referral=row[0], kind=row[1], generation=row[2], due_at=row[3])
             for row in self._cursor.execute(_DUE, (now, limit)).fetchall()
         ]
+
+    def due_of(self, referral: str, now: int, limit: int) -> list[DeadlineRow]:
+        """At most `limit` clocks of one referral that have run out, oldest first."""
+        self.flush()
+        return [
+            DeadlineRow(referral=row[0], kind=row[1], generation=row[2], due_at=row[3])
+            for row in self._cursor.execute(_DUE_OF, (referral, now, limit)).fetchall()
+        ]
+
+    def overdue(self, now: int) -> int:
+        """How many clocks have run out and not fired."""
+        self.flush()
+        row = self._cursor.execute(_OVERDUE, (now,)).fetchone()
+        return row[0] if row is not None else 0
 
     def fire(self, row: DeadlineRow, sequence: int) -> bool:
         """Mark one as fired by event `sequence`; False when it did not run any more, or not to that instant."""
@@ -83,14 +110,17 @@ class Deadlines:
 
     def flush(self) -> None:
         """Write what was gathered into the open transaction."""
-        if self._new:
-            if self._cursor.executemany(_START, self._new).rowcount != len(self._new):
-                self._cursor.executemany(_SET, self._new)
-            self._new.clear()
+        if self._cancelled:
+            self._cursor.executemany(_CANCEL, self._cancelled)
+        if self._new and self._cursor.executemany(_START, self._new).rowcount != len(self._new):
+            self._cursor.executemany(_SET, self._new)
+        self.forget()
 
     def forget(self) -> None:
-        """Drop what was gathered: the batch was rolled back."""
+        """Drop what was gathered: the batch was rolled back, or it is written."""
         self._new.clear()
+        self._cancelled.clear()
+        self._touched.clear()
 
 
 def _deadline(row: Row) -> DeadlineRow:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from typing import Final
 
-from referral_engine.base.errors import JournalError
+from referral_engine.base.errors import Altered, JournalError
+from referral_engine.base.values import replace
 from referral_engine.journal.database import Connection, Row
+from referral_engine.journal.digests import event_digest, message_digest
 from referral_engine.journal.instance import Instance
 from referral_engine.journal.rows import Disposition, Earlier, EventRow, MessageKey, MessageRow
 
 REUSES_LOOKED_AT: Final = 64  # a sender that always says the same control id must not make us read them all
+LOOKED_AT_ONCE: Final = 64  # control ids in one question
+LOOKED_ROWS_MAX: Final = 512  # answers to it; a sender with more is asked about message by message
 
 MESSAGE_COLUMNS: Final = (
     "sequence, partner, application, facility, control_id, sha256, received_at, peer, type, raw, disposition, level, "
-    "reason, referral, answer_code, answer, config"
+    "reason, referral, answer_code, answer, config, digest"
 )
-EVENT_COLUMNS: Final = "sequence, at, referral, kind, summary, reason, message, made_by, body, config"
+EVENT_COLUMNS: Final = "sequence, at, referral, kind, summary, reason, message, made_by, body, config, digest"
 # One message.
-_ADD = f"INSERT INTO messages ({MESSAGE_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608  # our own columns
+_ADD = f"INSERT INTO messages ({MESSAGE_COLUMNS}, numbers) VALUES ({', '.join('?' * 19)})"  # noqa: S608  # our own columns
 # One event.
-_ADD_EVENT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * 10)})"  # noqa: S608  # our own columns
+_ADD_EVENT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * 11)})"  # noqa: S608  # our own columns
+# Which of a sender's control ids were used before.
+_USED = f"""
+SELECT control_id FROM messages
+WHERE partner = ? AND application = ? AND facility = ? AND control_id IN ({", ".join("?" * LOOKED_AT_ONCE)})
+LIMIT ? + 0
+"""  # noqa: S608  # places only
 # Messages of the same sender with the same control id, a few of the newest.
 _SAME_ID = """
 SELECT sequence FROM messages WHERE partner = ? AND application = ? AND facility = ? AND control_id = ? LIMIT ? + 0
@@ -33,36 +45,55 @@ WHERE partner = ? AND application = ? AND facility = ? AND control_id = ? AND sh
 _ANSWER = "SELECT answer FROM messages WHERE sequence = ?"
 # One message, whole.
 ONE_MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE sequence = ?"  # noqa: S608  # our own columns
-# Whose message it is, and what became of it.
-_DISPOSITION = "SELECT partner, disposition FROM messages WHERE sequence = ?"
 # A later look at a message: evidence found its order, a person decided.
-_CHANGE = "UPDATE messages SET disposition = ?, level = ?, reason = ?, referral = ? WHERE sequence = ?"
+_CHANGE = "UPDATE messages SET disposition = ?, level = ?, reason = ?, referral = ?, digest = ? WHERE sequence = ?"
 
-_Sender = tuple[str, str, str, bytes]
+_Sender = tuple[str, str, str]
 
 
 class Messages:
     """The messages and events of the open batch, and those stored before it."""
 
-    __slots__ = ("_cursor", "_events", "_instance", "_new", "_seen")
+    __slots__ = ("_cursor", "_events", "_instance", "_looked", "_new", "_seen", "_used", "fresh")
 
     def __init__(self, connection: Connection, instance: Instance) -> None:
         self._cursor = connection.cursor()
         self._instance = instance
-        self._new: list[MessageRow] = []
-        self._seen: dict[_Sender, list[MessageRow]] = {}
+        self._new: list[Row] = []
+        self._seen: dict[tuple[_Sender, bytes], list[MessageRow]] = {}
         self._events: list[Row] = []
+        self._looked: set[tuple[_Sender, bytes]] = set()  # control ids this batch asked about beforehand
+        self._used: set[tuple[_Sender, bytes]] = set()  # those of them that were used before
+        self.fresh: list[tuple[int, bytes]] = []  # sequence and SHA-256 of the messages of this batch
+
+    def look_ahead(self, keys: Iterable[MessageKey]) -> None:
+        """Ask once which of these control ids were used before; most were not, and need no look of their own."""
+        by_sender: dict[_Sender, list[bytes]] = {}
+        for key in keys:
+            by_sender.setdefault(_sender(key), []).append(key.control_id)
+        for sender, control_ids in by_sender.items():
+            for start in range(0, len(control_ids), LOOKED_AT_ONCE):
+                asked = control_ids[start : start + LOOKED_AT_ONCE]
+                places = asked + asked[-1:] * (LOOKED_AT_ONCE - len(asked))
+                rows = self._cursor.execute(_USED, (*sender, *places, LOOKED_ROWS_MAX)).fetchall()
+                if len(rows) < LOOKED_ROWS_MAX:
+                    self._looked.update((sender, control_id) for control_id in asked)
+                    self._used.update((sender, row[0]) for row in rows)
 
     def earlier(self, key: MessageKey) -> Earlier | None:
         """The first arrival of the same bytes, else the newest of the same control id, else None."""
-        sender = (key.partner, key.sending_application, key.sending_facility, key.control_id)
-        fresh = self._seen.get(sender, ())
+        sender = _sender(key)
+        place = (sender, key.control_id)
+        fresh = self._seen.get(place, ())
         for row in fresh:
             if row.key.sha256 == key.sha256:
                 return Earlier(sequence=row.sequence, answer=row.answer, same_bytes=True)
-        stored = self._cursor.execute(_SAME_ID, (*sender, REUSES_LOOKED_AT)).fetchall()
+        if place in self._looked and place not in self._used:
+            stored = []
+        else:
+            stored = self._cursor.execute(_SAME_ID, (*sender, key.control_id, REUSES_LOOKED_AT)).fetchall()
         if stored:
-            same = self._cursor.execute(_SAME_BYTES, (*sender, key.sha256)).fetchone()
+            same = self._cursor.execute(_SAME_BYTES, (*sender, key.control_id, key.sha256)).fetchone()
             if same is not None:
                 return Earlier(sequence=same[0], answer=same[1], same_bytes=True)
         if not key.control_id:
@@ -75,13 +106,14 @@ class Messages:
             return Earlier(sequence=newest, answer=answer[0] if answer else b"", same_bytes=False)
         return None
 
-    def add(self, row: MessageRow) -> None:
-        """Store one message with this batch."""
+    def add(self, row: MessageRow, numbers: bytes = b"") -> None:
+        """Store one message with this batch; numbers: those it waits for, packed."""
         key = row.key
-        self._new.append(row)
-        sender = (key.partner, key.sending_application, key.sending_facility, key.control_id)
-        self._seen.setdefault(sender, []).append(row)
+        self._new.append(_columns(row, numbers))
+        self._seen.setdefault((_sender(key), key.control_id), []).append(row)
+        self.fresh.append((row.sequence, key.sha256))
         self._instance.tally("message", key.partner, row.disposition)
+        self._instance.tally("received", key.partner, "")
 
     def add_event(self, row: EventRow) -> None:
         """Store one event with this batch."""
@@ -89,46 +121,55 @@ class Messages:
             row.sequence, row.at, row.referral, row.kind, row.summary, row.reason, row.message, row.by, row.body,
             row.config,
         )  # fmt: skip
-        self._events.append(columns)
+        self._events.append((*columns, event_digest(columns)))
 
     def message(self, sequence: int) -> MessageRow | None:
-        """One message, of this batch or an earlier one."""
-        for fresh in self._new:
-            if fresh.sequence == sequence:
-                return fresh
+        """One message, of this batch or an earlier one.  Raises JournalError when its row was altered."""
+        for rows in self._seen.values():
+            for fresh in rows:
+                if fresh.sequence == sequence:
+                    return fresh
         row = self._cursor.execute(ONE_MESSAGE, (sequence,)).fetchone()
         return message_of(row) if row is not None else None
 
     def change(self, sequence: int, disposition: Disposition, level: int, reason: str, referral: str) -> None:
         """Say anew what became of a message."""
         self.flush()
-        was = self._cursor.execute(_DISPOSITION, (sequence,)).fetchone()
-        if was is None:
+        stored = self._cursor.execute(ONE_MESSAGE, (sequence,)).fetchone()
+        if stored is None:
             raise JournalError(f"There is no message {sequence}.")
-        self._cursor.execute(_CHANGE, (disposition, level, reason, referral, sequence))
-        self._instance.tally("message", was[0], was[1], -1)
-        self._instance.tally("message", was[0], disposition)
+        was = message_of(stored)
+        now = replace(was, disposition=disposition, level=level, reason=reason, referral=referral)
+        digest = message_digest(_hashed(now))
+        self._cursor.execute(_CHANGE, (disposition.value, level, reason, referral, digest, sequence))
+        self._instance.tally("message", was.key.partner, was.disposition, -1)
+        self._instance.tally("message", was.key.partner, disposition)
 
     def flush(self) -> None:
         """Write what was gathered into the open transaction."""
         if self._new:
-            self._cursor.executemany(_ADD, map(_columns, self._new))
+            self._cursor.executemany(_ADD, self._new)
             self._new.clear()
             self._seen.clear()
+            self._looked.clear()
+            self._used.clear()
         if self._events:
             self._cursor.executemany(_ADD_EVENT, self._events)
             self._events.clear()
 
     def forget(self) -> None:
-        """Drop what was gathered: the batch was rolled back."""
+        """Drop what was gathered: the batch was rolled back, or written."""
         self._new.clear()
         self._seen.clear()
+        self._looked.clear()
+        self._used.clear()
         self._events.clear()
+        self.fresh.clear()
 
 
 def message_of(row: Row) -> MessageRow:
-    """The message in a row of MESSAGE_COLUMNS."""
-    return MessageRow(
+    """The message in a row of MESSAGE_COLUMNS.  Raises JournalError when a byte of it was altered."""
+    found = MessageRow(
         sequence=row[0],
         key=MessageKey(
             partner=row[1], sending_application=row[2], sending_facility=row[3], control_id=row[4], sha256=row[5]
@@ -145,10 +186,15 @@ def message_of(row: Row) -> MessageRow:
         answer=row[15],
         config=row[16],
     )
+    if message_digest(_hashed(found)) != row[17] or hashlib.sha256(found.raw).digest() != found.key.sha256:
+        raise Altered(f"message {found.sequence}")
+    return found
 
 
 def event_of(row: Row) -> EventRow:
-    """The event in a row of EVENT_COLUMNS."""
+    """The event in a row of EVENT_COLUMNS.  Raises JournalError when a byte of it was altered."""
+    if event_digest(tuple(row[:10])) != row[10]:
+        raise Altered(f"event {row[0]}")
     return EventRow(
         sequence=row[0],
         at=row[1],
@@ -163,10 +209,25 @@ def event_of(row: Row) -> EventRow:
     )
 
 
-def _columns(row: MessageRow) -> Row:
+def _sender(key: MessageKey) -> _Sender:
+    return key.partner, key.sending_application, key.sending_facility
+
+
+def _hashed(row: MessageRow) -> Row:
+    """The columns of a message's row in the order of its digest; the bytes are in it by their SHA-256."""
     key = row.key
     return (
         row.sequence, key.partner, key.sending_application, key.sending_facility, key.control_id, key.sha256,
-        row.received_at, row.peer, row.type, row.raw, row.disposition, row.level, row.reason, row.referral,
+        row.received_at, row.peer, row.type, row.disposition.value, row.level, row.reason, row.referral,
         row.answer_code, row.answer, row.config,
+    )  # fmt: skip
+
+
+def _columns(row: MessageRow, numbers: bytes) -> Row:
+    key = row.key
+    digest = message_digest(_hashed(row))
+    return (
+        row.sequence, key.partner, key.sending_application, key.sending_facility, key.control_id, key.sha256,
+        row.received_at, row.peer, row.type, row.raw, row.disposition.value, row.level, row.reason, row.referral,
+        row.answer_code, row.answer, row.config, digest, numbers,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from referral_engine.base.errors import JournalError
+from referral_engine.base.errors import Altered, JournalError, TookTooLong
 from referral_engine.journal.answers import (
     Conservation,
     Counts,
@@ -16,8 +16,11 @@ from referral_engine.journal.answers import (
 )
 from referral_engine.journal.audit import first_bad_line
 from referral_engine.journal.codec import decode_referral
-from referral_engine.journal.database import Connection, DriverError, Row
+from referral_engine.journal.conservation import Books, balance
+from referral_engine.journal.database import Connection, ReadErrors, Row
 from referral_engine.journal.deadlines import Deadlines
+from referral_engine.journal.digests import referral_digest
+from referral_engine.journal.faults import Fault, fault_of
 from referral_engine.journal.messages import EVENT_COLUMNS, ONE_MESSAGE, event_of, message_of
 from referral_engine.journal.outbox import EFFECT_COLUMNS, ONE_EFFECT, effect_of
 from referral_engine.journal.rows import Disposition, EffectRow, EffectState, MessageRow, TaskRow
@@ -41,7 +44,7 @@ _REFERRALS_OF = f"""
 SELECT {_REFERRAL_COLUMNS} FROM referrals WHERE status = ? ORDER BY ordered_at DESC LIMIT ? + 0
 """  # noqa: S608  # our own columns
 # One referral, with its state.
-_REFERRAL = f"SELECT {_REFERRAL_COLUMNS}, state FROM referrals WHERE id = ?"  # noqa: S608  # our own columns
+_REFERRAL = f"SELECT {_REFERRAL_COLUMNS}, digest, state FROM referrals WHERE id = ?"  # noqa: S608  # our own columns
 # The newest referral of an order number.
 _BY_PLACER = "SELECT referral FROM bindings WHERE kind = 'placer' AND value = ? ORDER BY since DESC LIMIT 1"
 # The newest messages.
@@ -140,7 +143,7 @@ class Reading:
     def referral(self, identity: str) -> Referral | None:
         """One referral's present state."""
         row = self._row(_REFERRAL, identity)
-        return decode_referral(row[-1]) if row is not None else None
+        return _state_of(row) if row is not None else None
 
     def find(self, number: str) -> str:
         """The id behind our own number or the newest order of a placer number; "" when there is none."""
@@ -161,7 +164,7 @@ class Reading:
         deadlines = Deadlines(self._connection).of_referral(identity)
         return Story(
             line=_referral_line(row),
-            referral=decode_referral(row[-1]),
+            referral=_state_of(row),
             timeline=timeline(messages, events, effects, tasks),
             messages=messages,
             events=events,
@@ -239,6 +242,10 @@ class Reading:
             open_without_deadline=tuple(one[0] for one in self._rows(_UNWATCHED, NAMED_MAX)),
         )
 
+    def books(self, *, deep: bool = False) -> Books:
+        """What each feed sent and what became of it, with the ids of any difference; deep: counted row by row."""
+        return balance(self._connection, deep=deep)
+
     def first_bad_audit_line(self) -> int | None:
         """The first line of the audit that is altered, missing or out of order; None when it is whole."""
         return first_bad_line(self._connection)
@@ -246,7 +253,9 @@ class Reading:
     def _rows(self, statement: str, *values: object) -> list[Row]:
         try:
             return self._cursor.execute(statement, values).fetchall()
-        except DriverError as error:
+        except ReadErrors as error:
+            if fault_of(error) is Fault.CUT:
+                raise TookTooLong("The question took too long and was cut off; ask for less.") from error
             raise JournalError(f"The journal could not be read ({error}).") from error
 
     def _row(self, statement: str, *values: object) -> Row | None:
@@ -270,6 +279,14 @@ def _referral_line(row: Row) -> ReferralLine:
         placer_number=row[7],
         version=row[8],
     )
+
+
+def _state_of(row: Row) -> Referral:
+    """The referral in a row of _REFERRAL.  Raises JournalError when a byte of it was altered."""
+    identity, version, digest, state = row[0], row[8], row[-2], row[-1]
+    if referral_digest(identity, version, state) != digest:
+        raise Altered(f"referral {identity}")
+    return decode_referral(state)
 
 
 def _message_line(row: Row) -> MessageLine:

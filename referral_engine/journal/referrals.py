@@ -6,25 +6,26 @@ from collections import OrderedDict
 from typing import Final
 
 from referral_engine.base.clock import to_micros
-from referral_engine.base.errors import JournalError
+from referral_engine.base.errors import Altered, JournalError
 from referral_engine.journal.codec import decode_referral, encode_referral
 from referral_engine.journal.database import Connection, Row
+from referral_engine.journal.digests import referral_digest
 from referral_engine.loop.referral import Referral
 
 REFERRALS_KEPT: Final = 4096  # decoded ones; some 20 MB
 
 # One referral.
-_LOAD = "SELECT version, state FROM referrals WHERE id = ?"
+_LOAD = "SELECT version, state, digest FROM referrals WHERE id = ?"
 # A new one.
 _ADD = """
 INSERT INTO referrals (
-    version, status, closure, channel, specialty, priority, placer_number, ordered_at, updated_at, state, id)
-VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    version, status, closure, channel, specialty, priority, placer_number, ordered_at, updated_at, state, digest, id)
+VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # A changed one, if nobody changed it since it was read.
 _CHANGE = """
 UPDATE referrals SET version = version + 1, status = ?, closure = ?, channel = ?, specialty = ?, priority = ?,
-    placer_number = ?, ordered_at = ?, updated_at = ?, state = ?
+    placer_number = ?, ordered_at = ?, updated_at = ?, state = ?, digest = ?
 WHERE id = ? AND version = ?
 """
 
@@ -87,6 +88,8 @@ class Referrals:
         row = self._cursor.execute(_LOAD, (identity,)).fetchone()
         if row is None:
             return None
+        if row[2] != referral_digest(identity, row[0], row[1]):
+            raise Altered(f"referral {identity}")
         return self._keep(identity, row[0], decode_referral(row[1]))
 
     def _keep(self, identity: str, version: int, referral: Referral) -> tuple[int, Referral]:
@@ -99,6 +102,7 @@ class Referrals:
 
 def _columns(version: int, referral: Referral, at: int) -> Row:
     order = referral.order
+    state = encode_referral(referral)
     return (
         referral.status.value,
         referral.closure.value,
@@ -108,7 +112,8 @@ def _columns(version: int, referral: Referral, at: int) -> Row:
         order.placer.value,
         to_micros(order.ordered_at),
         at,
-        encode_referral(referral),
+        state,
+        referral_digest(referral.id, version + 1, state),
         referral.id,
         version,
     )

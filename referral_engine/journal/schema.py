@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from typing import Final, cast
 
 import sqlite_utils
 
 from referral_engine.base.errors import JournalError
+from referral_engine.journal import schema_custody, schema_sweeping
 from referral_engine.journal.database import APPLICATION, Connection
 
 # Every received message; none is ever deleted but by the audited purge.  The UNIQUE key is the promise that a message
@@ -237,6 +238,23 @@ def _first(database: sqlite_utils.Database) -> None:
     for table in (_MESSAGES, _EVENTS, _REFERRALS, _BINDINGS, _DEADLINES, _EFFECTS, _TASKS, _AUDIT, _INSTANCE):
         for statement in _statements(table):
             database.execute(statement)
+
+
+@STEPS(name="0002-custody")
+def _custody(database: sqlite_utils.Database) -> None:
+    """Give every row its hash; keep what waits for an order by keys of eight bytes."""
+    for statement in _statements(schema_custody.BEFORE):
+        database.execute(statement)
+    schema_custody.fill(cast("Connection", database.conn))
+    for statement in _statements(schema_custody.AFTER):
+        database.execute(statement)
+
+
+@STEPS(name="0003-sweeping")
+def _sweeping(database: sqlite_utils.Database) -> None:
+    """Remember how far the clocks have been swept, so that a catch-up is known as one after any restart."""
+    for statement in _statements(schema_sweeping.TABLES):
+        database.execute(statement)
 
 
 def migrate(connection: Connection) -> int:

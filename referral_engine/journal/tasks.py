@@ -39,6 +39,11 @@ WHERE id = ? AND (state = 'open' OR (state = 'claimed' AND claimed_by = ?))
 _FINISH = """
 UPDATE tasks SET state = 'done', closed_at = ?, note = ?, claimed_by = ? WHERE id = ? AND state <> 'done'
 """
+# A message's task is decided.
+_CLOSE_OF_MESSAGE = """
+UPDATE tasks SET state = 'done', closed_at = ?, note = ?
+WHERE message = ? AND message > 0 AND kind = ? AND state <> 'done'
+"""
 # Open tasks of a kind that are past their time and were not passed on yet, the longest first.
 _OVERDUE = f"""
 SELECT {TASK_COLUMNS} FROM tasks
@@ -48,6 +53,8 @@ WHERE kind = ? AND state <> 'done' AND escalated_at = 0 AND due_at > 0 AND due_a
 _ESCALATE = "UPDATE tasks SET queue = ?, urgent = 1, reason = ?, escalated_at = ? WHERE id = ?"
 # Whether somebody was ever asked to verify this contact, done or not.
 _EVER = "SELECT 1 FROM tasks WHERE kind = 'verify-contact' AND reason = ?"
+# Whether a task of a kind with this reason is open.
+_ASKED = "SELECT 1 FROM tasks WHERE kind = ? AND reason = ? AND state <> 'done'"
 # One, whole.
 ONE_TASK = f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?"  # noqa: S608  # our own columns
 
@@ -94,6 +101,10 @@ class Tasks:
         done = self._cursor.execute(_FINISH, (at, note, by, number)).rowcount
         return self.task(number) if done else None
 
+    def close_of_message(self, message: int, kind: str, at: int, note: str) -> int:
+        """Close a message's open tasks of a kind; how many there were."""
+        return self._cursor.execute(_CLOSE_OF_MESSAGE, (at, note, message, kind)).rowcount
+
     def overdue(self, kind: str, now: int, limit: int) -> tuple[TaskRow, ...]:
         """Open tasks of a kind that are past their time and have not been escalated."""
         return tuple(map(task_of, self._cursor.execute(_OVERDUE, (kind, now, limit)).fetchall()))
@@ -105,6 +116,10 @@ class Tasks:
     def asked_to_verify(self, reason: str) -> bool:
         """Whether a verify-contact task with this reason was ever opened."""
         return self._cursor.execute(_EVER, (reason,)).fetchone() is not None
+
+    def is_asked(self, kind: str, reason: str) -> bool:
+        """Whether a task of this kind with this reason is open."""
+        return self._cursor.execute(_ASKED, (kind, reason)).fetchone() is not None
 
     def task(self, number: int) -> TaskRow | None:
         """One task."""

@@ -7,11 +7,16 @@ from collections.abc import Iterable, Sequence
 from referral_engine.base.ident import Phi
 from referral_engine.journal.audit import Audit, first_bad_line
 from referral_engine.journal.bindings import Bindings
+from referral_engine.journal.codec import plain
 from referral_engine.journal.database import Connection
 from referral_engine.journal.deadlines import Deadlines
+from referral_engine.journal.digests import batch_seal
 from referral_engine.journal.instance import Instance
 from referral_engine.journal.messages import Messages
+from referral_engine.journal.numbers import number_key
 from referral_engine.journal.outbox import Outbox
+from referral_engine.journal.parked import Parked
+from referral_engine.journal.poison import Poison
 from referral_engine.journal.referrals import Referrals
 from referral_engine.journal.rows import (
     AuditRow,
@@ -26,6 +31,7 @@ from referral_engine.journal.rows import (
     MessageRow,
     TaskRow,
 )
+from referral_engine.journal.sweeping import Sweeping
 from referral_engine.journal.tasks import Tasks
 from referral_engine.loop.referral import Identifier, PatientId, Referral
 
@@ -34,8 +40,8 @@ class Unit:
     """The open batch; use it only inside `with journal.batch(now) as unit`."""
 
     __slots__ = (
-        "_audit", "_bindings", "_connection", "_deadlines", "_instance", "_messages", "_outbox", "_referrals", "_tasks",
-        "now",
+        "_audit", "_bindings", "_connection", "_deadlines", "_instance", "_messages", "_outbox", "_parked", "_poison",
+        "_referrals", "_tasks", "now", "sweeping",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, instance: Instance) -> None:
@@ -44,10 +50,13 @@ class Unit:
         self._messages = Messages(connection, instance)
         self._referrals = Referrals(connection)
         self._bindings = Bindings(connection, instance)
+        self._parked = Parked(connection, instance)
+        self._poison = Poison(connection)
         self._deadlines = Deadlines(connection)
         self._outbox = Outbox(connection, instance)
         self._tasks = Tasks(connection)
         self._audit = Audit(connection, instance)
+        self.sweeping = Sweeping(connection, instance, self._outbox.flush)
         self.now = 0
 
     # -- messages and events ------------------------------------------------------------------------------------------
@@ -57,13 +66,25 @@ class Unit:
         self._instance.sequence += 1
         return self._instance.sequence
 
+    def look_ahead(self, keys: Sequence[MessageKey], numbers: Iterable[tuple[str, str]]) -> None:
+        """Ask once for a whole batch what `earlier` and `is_known` would ask for each of its messages.
+
+        numbers: kind (the value of a BindingKind) and value.
+        """
+        self._messages.look_ahead(keys)
+        self._bindings.look_ahead(numbers)
+
+    def is_known(self, number: tuple[str, str]) -> bool:
+        """Whether a number that was looked at beforehand, kind and value, points at any referral."""
+        return self._bindings.is_known(number)
+
     def earlier(self, key: MessageKey) -> Earlier | None:
         """The first arrival of the same bytes, else the newest of the same control id, else None."""
         return self._messages.earlier(key)
 
     def add_message(self, row: MessageRow) -> None:
-        """Store one message with this batch."""
-        self._messages.add(row)
+        """Store one message with this batch, and the numbers it waits for."""
+        self._messages.add(row, self._parked.numbers_of(row.sequence))
 
     def message(self, sequence: int) -> MessageRow | None:
         """One message, of this batch or an earlier one."""
@@ -107,17 +128,55 @@ class Unit:
 
     # -- evidence that came before its order --------------------------------------------------------------------------
 
-    def park(self, message_sequence: int, keys: Sequence[tuple[BindingKind, Identifier | PatientId]]) -> None:
-        """Let a message wait for any of these numbers."""
-        self._bindings.park(message_sequence, keys)
+    def park(self, message_sequence: int, numbers: Iterable[tuple[str, str]]) -> None:
+        """Let a message of this batch, not stored yet, wait for any of these numbers: kind and value."""
+        self._parked.park(message_sequence, [number_key(kind, value) for kind, value in numbers])
 
-    def parked(self, kind: BindingKind, value: str | Phi[str], authority: str = "") -> tuple[int, ...]:
-        """The messages that wait for a number, oldest first."""
-        return self._bindings.parked(kind, value, authority)
+    def parked(self, kind: BindingKind, value: str | Phi[str]) -> tuple[int, ...]:
+        """The messages that may wait for a number, oldest first; whether one does, its own bytes say."""
+        return self._parked.waiting(kind.value, plain(value))
 
     def unpark(self, message_sequence: int) -> None:
         """Let a message wait no longer."""
-        self._bindings.unpark(message_sequence)
+        self._messages.flush()
+        self._parked.unpark(message_sequence)
+
+    # -- what broke its handling --------------------------------------------------------------------------------------
+
+    @property
+    def suspects(self) -> dict[int, int]:
+        """Mark of a message to how often the engine stopped with it in hand."""
+        return self._poison.suspects
+
+    def blame(self, marks: Iterable[int]) -> None:
+        """The engine stopped while it had these messages in hand."""
+        self._poison.blame(marks, self.now)
+
+    def absolve(self, mark: int) -> None:
+        """The handling of a suspect ended."""
+        self._poison.absolve(mark)
+
+    @property
+    def bars_anything(self) -> bool:
+        """Whether a message that was set aside holds up others."""
+        return self._poison.bars_anything
+
+    def bar(self, message: int, numbers: Iterable[tuple[str, str]]) -> None:
+        """What has one of these numbers, kind and value, waits behind this message."""
+        self._poison.bar(message, [number_key(kind, value) for kind, value in numbers])
+
+    def barred_by(self, numbers: Iterable[tuple[str, str]]) -> int:
+        """The message that one with these numbers waits behind; 0 for none."""
+        return self._poison.barred_by(number_key(kind, value) for kind, value in numbers)
+
+    def unbar(self, message: int) -> bool:
+        """Nothing waits behind this message any more; False when nothing did."""
+        return self._poison.unbar(message)
+
+    def pending(self) -> tuple[int, ...]:
+        """The messages that wait for a person's word about another, in the order they came."""
+        self._messages.flush()
+        return self._poison.pending()
 
     # -- deadlines ----------------------------------------------------------------------------------------------------
 
@@ -135,6 +194,14 @@ class Unit:
         """At most `limit` clocks that have run out, oldest first."""
         return self._deadlines.due(now, limit)
 
+    def due_of(self, referral_id: str, now: int, limit: int) -> list[DeadlineRow]:
+        """At most `limit` clocks of one referral that have run out, oldest first."""
+        return self._deadlines.due_of(referral_id, now, limit)
+
+    def overdue(self, now: int) -> int:
+        """How many clocks have run out and not fired."""
+        return self._deadlines.overdue(now)
+
     def fire(self, row: DeadlineRow, sequence: int) -> bool:
         """Mark one as fired by event `sequence`; False when it did not run any more, or not to that instant."""
         return self._deadlines.fire(row, sequence)
@@ -149,9 +216,23 @@ class Unit:
         """Cancel what has not left yet of these purposes; how many there were."""
         return self._outbox.withdraw(referral, purposes, at, reason)
 
-    def claim(self, lane: str, now: int, lease_seconds: float, limit: int) -> tuple[EffectRow, ...]:
+    def claim(
+        self, lane: str, now: int, lease_seconds: float, limit: int, transport: str = ""
+    ) -> tuple[EffectRow, ...]:
         """Lease at most `limit` sendings of a lane; each has a token that settles it, once."""
-        return self._outbox.claim(lane, now, lease_seconds, limit)
+        return self._outbox.claim(lane, now, lease_seconds, limit, transport)
+
+    def lost(self, lane: str, limit: int, transport: str = "") -> tuple[EffectRow, ...]:
+        """Lease what was taken, never settled, and must not be sent again: nobody knows whether it arrived."""
+        return self._outbox.lost(lane, self.now, limit, transport)
+
+    def stranded(self, served: frozenset[str], limit: int) -> tuple[EffectRow, ...]:
+        """Lease what waits in lanes that nobody serves any more, at most `limit`."""
+        return self._outbox.stranded(served, limit)
+
+    def oldest(self, lane: str) -> int:
+        """Since when the head of a lane's queue has been waiting; 0 when nothing has to wait."""
+        return self._outbox.oldest(lane, self.now)
 
     def release(self, effect: int, token: int) -> bool:
         """Give a leased sending back unsent; False when the lease was not the newest, or is settled."""
@@ -166,9 +247,14 @@ class Unit:
         next_at: int = 0,
         reason: str = "",
         reply: bytes = b"",
+        *,
+        hold: bool = False,
     ) -> EffectRow | None:
-        """Record what became of a leased sending; None when the lease was not the newest, or is settled."""
-        return self._outbox.settle(effect, token, state, now, next_at, reason, reply)
+        """Record what became of a leased sending; None when the lease was not the newest, or is settled.
+
+        hold: nothing of its lane may overtake it from now on.
+        """
+        return self._outbox.settle(effect, token, state, now, next_at, reason, reply, hold=hold)
 
     def lately(self, referral: str, lane: str, since: int, before: int) -> tuple[int, ...]:
         """When sendings of a lane arrived for one referral after `since`; older ones on their way count as now."""
@@ -200,6 +286,10 @@ class Unit:
         """Close a task with what the person learned; None when it is done already, or unknown."""
         return self._tasks.finish(number, by, note, at)
 
+    def close_message_tasks(self, message: int, kind: str, at: int, note: str) -> int:
+        """Close a message's open tasks of a kind; how many there were."""
+        return self._tasks.close_of_message(message, kind, at, note)
+
     def overdue_tasks(self, kind: str, limit: int) -> tuple[TaskRow, ...]:
         """Open tasks of a kind that are past their time and have not been escalated."""
         return self._tasks.overdue(kind, self.now, limit)
@@ -211,6 +301,10 @@ class Unit:
     def asked_to_verify(self, reason: str) -> bool:
         """Whether a verify-contact task with this reason was ever opened."""
         return self._tasks.asked_to_verify(reason)
+
+    def is_asked(self, kind: str, reason: str) -> bool:
+        """Whether a task of this kind with this reason is open."""
+        return self._tasks.is_asked(kind, reason)
 
     def task(self, number: int) -> TaskRow | None:
         """One task."""
@@ -241,18 +335,42 @@ class Unit:
 
     def flush(self) -> None:
         """Write what was gathered into the open transaction."""
+        self._seal()
         self._messages.flush()
+        self._parked.flush()
         self._referrals.flush()
         self._bindings.flush()
         self._deadlines.flush()
         self._outbox.flush()
         self._audit.flush()
 
+    def settled(self) -> None:
+        """The batch is stored: memory follows."""
+        self._messages.forget()
+        self._bindings.forget()
+        self._parked.settled()
+        self._poison.settled()
+
+    def _seal(self) -> None:
+        """One line of the audit for the messages of this batch: none can be taken out or changed unseen."""
+        fresh = self._messages.fresh
+        if fresh:
+            target = f"messages {fresh[0][0]}-{fresh[-1][0]} ({len(fresh)})"
+            self._audit.add(
+                AuditRow(at=self.now, actor="door", action="received", object=target, outcome=batch_seal(fresh))
+            )
+            fresh.clear()
+
     def forget(self) -> None:
         """Drop what memory holds: the batch was rolled back."""
         self._messages.forget()
+        self._parked.forget()
         self._referrals.forget()
         self._bindings.forget()
         self._deadlines.forget()
         self._outbox.forget()
         self._audit.forget()
+
+    def rolled_back(self) -> None:
+        """The transaction is over and nothing of it is stored: read again what memory follows."""
+        self._poison.rolled_back()

@@ -17,22 +17,26 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
 from referral_engine import __version__
-from referral_engine.base.clock import Clock, rfc3339, to_micros
-from referral_engine.base.errors import ConfigError, Problem
+from referral_engine.base.clock import Clock, to_micros
+from referral_engine.base.errors import ConfigError, JournalLost, Problem
+from referral_engine.base.watch import Readings
 from referral_engine.channels.book import Book
 from referral_engine.channels.engine import Tls
-from referral_engine.flow.step import Step
-from referral_engine.journal.journal import Journal
-from referral_engine.journal.reading import Reading
+from referral_engine.journal.place import look_at_place
+from referral_engine.journal.room import Disk
 from referral_engine.loop.policy import Duration, Unit
+from referral_engine.service.clock import GuardedClock, TrustedClock, WatchedClock
 from referral_engine.service.context import Answers, Context, Questions
 from referral_engine.service.control import Control, Question
 from referral_engine.service.door import Door
 from referral_engine.service.executor import Executor, ThreadExecutor
 from referral_engine.service.files import read_or_make_key
+from referral_engine.service.home import Home
+from referral_engine.service.keeping import Keeping
 from referral_engine.service.listener import MllpListener
 from referral_engine.service.notify import Notify
 from referral_engine.service.places import Places
+from referral_engine.service.ports import listeners_of
 from referral_engine.service.pulse import Pulse
 from referral_engine.service.sweeper import Sweeper
 from referral_engine.transports.lane_set import Lane, LaneSet, Surroundings, lanes_of
@@ -42,6 +46,7 @@ from referral_engine.transports.spool import InThread
 from referral_engine.transports.tls import client_context, server_context
 
 EXIT_FENCED: Final = 74  # the journal cannot be trusted: a person must look before a restart
+EXIT_LOST: Final = 1  # the journal's process is gone: systemd starts both again
 EXIT_CONFIG: Final = 78  # the files are wrong
 STOP_STEP_SECONDS: Final = 1.4  # for each step of stopping, so that three of them stay below five seconds
 
@@ -67,21 +72,24 @@ class World:
     chance: Callable[[], float]  # draws from [0, 1)
     notify: Notify = field(default_factory=lambda: Notify(None))
     watchdog_seconds: float = 0.0
-    executor: Executor | None = None  # for the journal; None: a thread of its own
+    engine_file: str = ""  # where the book was read from: the journal gets a process of its own; "": it stays here
+    executor: Executor | None = None  # for a journal that stays here; None: a thread of its own
     threads: Callable[[str], Executor] | None = None  # for a spool directory; None: a thread each
     tick_seconds: float | None = None  # None: as the book says
+    room: Callable[[str], Disk] | None = None  # looks at the journal's disk; None: nobody watches it
+    readings: Callable[[], Readings] | None = None  # the machine's counters; None: `clock` is moved, and always right
 
 
 @dataclass(slots=True)
 class _Running:
     """What has been started; all of it is stopped in the other direction."""
 
-    door: Door[Reading]
-    journal: Journal
+    door: Door
     lanes: LaneSet
     sweeper: Sweeper
     pulse: Pulse
     control: Control
+    keeping: Keeping
     listeners: list[MllpListener]
     stops: list[Callable[[], Deferred[None] | None]] = field(default_factory=list)
 
@@ -100,6 +108,7 @@ class Daemon:
         self._questions = questions if questions is not None else known_questions()
         self._parts = parts
         self._executor = world.executor or ThreadExecutor(world.reactor)
+        self._clock: WatchedClock = TrustedClock(world.clock)
         self._spools: dict[str, Executor] = {}
         self._running: _Running | None = None
         self._stopping = False
@@ -126,7 +135,7 @@ class Daemon:
     def context(self) -> Context:
         """What questions may use; only once it is started."""
         assert self._running is not None, "start first"
-        return Context(door=self._running.door, book=self._book, clock=self._world.clock, status=self.status)
+        return Context(door=self._running.door, book=self._book, clock=self._clock, status=self.status)
 
     def poke_lanes(self) -> None:
         """Let every courier look for work now: the clock was moved."""
@@ -168,9 +177,14 @@ class Daemon:
                 "slowest_seconds": round(counts.slowest_seconds, 6),
                 "fenced": running.door.fenced,
             },
-            "sweeper": {"fired": running.sweeper.fired},
-            "clock": {"now": rfc3339(self._world.clock.now())},
+            "sweeper": running.sweeper.status(),
+            "clock": running.sweeper.clock_status(),
+            **running.keeping.status(),
         }
+
+    def _arrivals(self) -> int:
+        """Messages that ever came in."""
+        return sum(one.counts.frames for one in self._running.listeners) if self._running is not None else 0
 
     async def _start(self) -> None:
         world, engine = self._world, self._book.engine
@@ -182,30 +196,39 @@ class Daemon:
         key = read_or_make_key(world.places.kept(key_file)) if key_file else None
         path = world.places.kept(engine.journal.path)
         now, node = to_micros(world.clock.now()), engine.identity.node
-        journal = await self._executor.run(lambda: Journal.open(path, key, node=node, now=now))
+        home = Home(world.reactor, self._executor, self._book, clock=lambda: self._clock, engine_file=world.engine_file)
+        if world.room is not None and (warning := look_at_place(path, allowed=engine.journal.allow_file_system)):
+            _log.warning("The journal's place is doubtful.", reason=warning)
+        opened = await home.open(path, key, node=node, now=now)
+        if opened.note:
+            _log.warning("The journal was not left as it should be.", reason=opened.note)
         if self._stopping:  # a signal came while the journal was being opened
-            await self._executor.run(journal.close)
+            await home.host.close()
             return
-        door = Door(
-            step=Step(journal, self._book, world.clock),
-            read=journal.read,
-            executor=self._executor,
-            clock=world.reactor,
-            batch_max=engine.journal.batch_messages_max,
-        )
+        clock = TrustedClock(world.clock) if world.readings is None else GuardedClock(world.readings, opened.high_water)
+        self._clock = clock
+        door = Door(host=home.host, clock=world.reactor, batch_max=engine.journal.batch_messages_max)
         lanes = LaneSet(*self._lanes(door))
         seconds = world.tick_seconds if world.tick_seconds is not None else seconds_of(engine.journal.tick)
+        listeners = listeners_of(self._book, contexts, door=door, timer=world.reactor, clock=clock)
         running = self._running = _Running(
             door=door,
-            journal=journal,
             lanes=lanes,
-            sweeper=Sweeper(submit=door.submit, timer=world.reactor, every_seconds=seconds),
+            sweeper=Sweeper(
+                submit=door.submit,
+                timer=world.reactor,
+                every_seconds=seconds,
+                clock=clock,
+                backlog=lambda: door.backlog,
+                arrivals=self._arrivals,
+                quiet_seconds=engine.catch_up.quiet_seconds,
+            ),
             pulse=Pulse(door=door, timer=world.reactor, notify=world.notify, watchdog_seconds=world.watchdog_seconds),
             control=Control({}),
-            listeners=[
-                MllpListener(settings, door=door, clock=world.reactor, tls=context)
-                for settings, context in zip(engine.listeners, contexts, strict=True)
-            ],
+            listeners=listeners,
+            keeping=Keeping(
+                engine=engine, path=path, door=door, listeners=listeners, timer=world.reactor, room=world.room
+            ),
         )
         try:
             self._open(running)
@@ -223,7 +246,11 @@ class Daemon:
             door.on_room.append(listener.resume)
             _listen(listener, reactor)
         context = self.context
-        questions = {"status": lambda _words: self.status()}
+        questions: dict[str, Question] = {
+            "status": lambda _words: self.status(),
+            "sweep": lambda words: _decide(running.sweeper, words),
+            "verify": lambda _words: running.keeping.verify(),
+        }
         running.control.questions = questions | {
             name: _bound(answer, context) for name, answer in self._questions.items()
         }
@@ -232,16 +259,17 @@ class Daemon:
         running.lanes.start()
         running.sweeper.start()
         running.pulse.start()
+        running.keeping.start()
         gc.collect()
         gc.freeze()  # what is here now stays for ever: the collector need not look at it again
         self._world.notify.ready(f"{len(running.listeners)} listeners, configuration {self._book.version}")
 
-    def _lanes(self, door: Door[Reading]) -> tuple[tuple[Lane, ...], Surroundings]:
+    def _lanes(self, door: Door) -> tuple[tuple[Lane, ...], Surroundings]:
         world = self._world
         surroundings = Surroundings(
             submit=door.submit,
             timer=world.reactor,
-            clock=world.clock,
+            clock=self._clock,  # as the door records it: what is owed must not seem a year old
             chance=world.chance,
             dial=self._dial,
             in_thread=self._in_thread,
@@ -275,6 +303,7 @@ class Daemon:
             return
         running.sweeper.stop()
         running.pulse.stop()
+        running.keeping.stop()
         ends = [self._in_time(listener.stop()) for listener in running.listeners]
         ends += [self._in_time(maybeDeferred(stop)) for stop in running.stops]
         ends.append(self._in_time(running.lanes.stop()))
@@ -284,7 +313,7 @@ class Daemon:
             listener.drop()
         running.control.stop()
         await self._in_time(running.door.drain())
-        await self._in_time(self._executor.run(running.journal.close))
+        await self._in_time(running.door.host.close())
         for executor in [*self._spools.values(), self._executor]:
             self._in_time(executor.stop())
         gc.unfreeze()
@@ -301,11 +330,14 @@ class Daemon:
             listener.drop()
         running.sweeper.stop()
         running.pulse.stop()
+        running.keeping.stop()
         running.lanes.give_up()
+        running.door.host.give_up()
         self._world.notify.status("fenced: the journal cannot be trusted")
-        self.exit_status = EXIT_FENCED
+        lost = running.door.fenced == JournalLost.__name__  # its process died; the disk is not to blame
+        self.exit_status = EXIT_LOST if lost else EXIT_FENCED
         if not self.finished.called:
-            self.finished.callback(EXIT_FENCED)
+            self.finished.callback(self.exit_status)
 
 
 def known_questions() -> Questions:
@@ -332,6 +364,12 @@ def within(waiting: Deferred[T], seconds: float, timer: Timer) -> Deferred[bool]
 
     waiting.addBoth(fired)
     return over
+
+
+def _decide(sweeper: Sweeper, words: dict[str, object]) -> Deferred[object]:
+    """A person's word about the deadlines: pause, resume, now, confirm."""
+    done = sweeper.decide(str(words.get("decision", "")), str(words.get("by", "")))
+    return done.addCallback(lambda refused: {"refused": refused})
 
 
 def _bound(answer: Answers, context: Context) -> Question:

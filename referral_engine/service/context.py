@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 
 from referral_engine.base.clock import Clock
 from referral_engine.channels.book import Book
-from referral_engine.journal.reading import Reading
 from referral_engine.service.door import Door
 
 
@@ -17,7 +16,7 @@ from referral_engine.service.door import Door
 class Context:
     """The daemon as a question sees it."""
 
-    door: Door[Reading]  # .ask(question) reads, .submit(input) changes
+    door: Door  # .look(name) reads, .submit(input) changes
     book: Book
     clock: Clock
     status: Callable[[], dict[str, object]]  # what is known without the journal: listeners, lanes, door

@@ -16,7 +16,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-from referral_engine.base.errors import ConfigError, Problem
+from referral_engine.base.errors import ConfigError, Problem, Refused
 from referral_engine.service.logs import where
 from referral_engine.transports.reactor import OpenPort, Ports
 from referral_engine.transports.wire import Wire
@@ -29,10 +29,6 @@ PATH_BYTES_MAX: Final = 107  # what the kernel takes in an address
 Question = Callable[[dict[str, object]], "Deferred[object] | object"]
 
 _log = structlog.get_logger()
-
-
-class Refused(Exception):  # the answer to a person, not a fault
-    """A question that cannot be answered; its text is a sentence for the person who asked."""
 
 
 class Control(ServerFactory):

@@ -13,6 +13,8 @@ from twisted.python.failure import Failure
 
 from referral_engine.base.errors import ConfigError, JournalError
 from referral_engine.channels.book import Book, read_book
+from referral_engine.channels.permissions import permissions
+from referral_engine.journal.room import look_at_disk
 from referral_engine.service.assembly import EXIT_CONFIG, EXIT_FENCED, Daemon, Part, World
 from referral_engine.service.clock import MachineClock, install_monotonic
 from referral_engine.service.files import read_files
@@ -45,13 +47,18 @@ def run_daemon(
     clock = MachineClock()
     start_logging(clock)
     try:
-        book: Book = read_book(read_files(engine_file))
+        book: Book = read_book(read_files(engine_file), today=clock.now().date())
     except ConfigError as error:
         complain(error)
         return EXIT_CONFIG
+    for where, permission in permissions(book):
+        _log.warning("MLLP leaves this machine without TLS, by permission.", where=where, reason=permission.reason)
     world = World(
         reactor=reactor,
+        engine_file=engine_file,
+        room=look_at_disk,
         clock=clock,
+        readings=clock.readings,
         places=places_from(environ, engine_file),
         chance=secrets.SystemRandom().random,  # where the machine's chance is drawn and handed in
         notify=notify_from(environ),

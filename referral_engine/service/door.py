@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Protocol
 
 import structlog
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from referral_engine.base.errors import JournalError, OutcomeUnknown
-from referral_engine.flow.inputs import Arrived, Claim, Input, Receipt, SetAside, Settled
-from referral_engine.service.executor import Executor
-from referral_engine.service.logs import where
+from referral_engine.base.errors import JournalError, NoRoom
+from referral_engine.flow.inputs import Arrived, Claim, Input, Receipt, Settled
+from referral_engine.service.handling import Broken
+from referral_engine.service.host import Host
 from referral_engine.transports.reactor import Timer
 
 BATCH_MAX: Final = 64  # inputs in one commit; stops one batch from delaying the answers of the next
@@ -27,18 +27,7 @@ AHEAD_SHARE: Final = 0.5  # of a batch, for what goes ahead of arrivals; stops c
 # stops the clock that waits for it.
 _AHEAD: Final = (Claim, Settled)
 
-R = TypeVar("R")  # what questions are asked of: the journal's reading side
-T = TypeVar("T")
-
 _log = structlog.get_logger()
-
-
-class Step(Protocol):
-    """The one door of `flow.step`."""
-
-    def run(self, inputs: Sequence[Input]) -> list[Receipt]:
-        """One transaction for the batch; raises JournalError; any other error means that nothing was stored."""
-        ...
 
 
 class Waiter(Protocol):
@@ -53,14 +42,6 @@ class Waiter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
-    """One input that broke its handling; its neighbours did not suffer."""
-
-    error: Exception
-    receipt: Receipt | None = None  # of setting it aside; None when even that failed
-
-
 @dataclass(slots=True)
 class DoorCounts:
     """What went through the door since the start."""
@@ -72,6 +53,7 @@ class DoorCounts:
     broken: int = 0  # not even setting aside worked
     paused: int = 0  # how often listeners were told to stop reading
     committed_at: float = float("-inf")  # reactor seconds of the newest commit
+    no_room: int = 0  # batches the disk had no room for; nothing of them was stored
     slowest_seconds: float = 0.0  # from handing a batch to the journal to its receipts
 
 
@@ -93,30 +75,27 @@ class _Fires:
         self._receipt.errback(error)
 
 
-class Door(Generic[R]):
+class Door:
     """Collects inputs while a batch is being committed, and hands the next batch over when the receipts are back.
 
     on_batch  is called after the receipts of one batch have been handed out: the moment to write what they caused.
     on_room   is called when the queue has fallen below its low-water mark, after `full` was true.
     on_lanes  is called with the lanes that a batch gave new work.
     on_fenced is called once, when the journal can no longer be trusted; nothing is answered from then on.
+    make_room is called when the disk was full for a batch, which was not stored: whether to try it once more.
     """
 
     def __init__(
         self,
         *,
-        step: Step,
-        read: Callable[[], R],
-        executor: Executor,
+        host: Host,
         clock: Timer,
         batch_max: int = BATCH_MAX,
         high_water_inputs: int = HIGH_WATER_INPUTS,
         high_water_bytes: int = HIGH_WATER_BYTES,
     ) -> None:
-        """Open for business; `step` and `read` are only ever used inside `executor`."""
-        self._step = step
-        self._read = read
-        self._executor = executor
+        """Open for business; the journal is where `host` has it."""
+        self.host = host
         self._clock = clock
         self._batch_max = batch_max
         self._high_water_inputs = high_water_inputs
@@ -137,6 +116,7 @@ class Door(Generic[R]):
         self.on_room: list[Callable[[], None]] = []
         self.on_lanes: list[Callable[[frozenset[str]], None]] = []
         self.on_fenced: list[Callable[[], None]] = []
+        self.make_room: Callable[[], bool] = lambda: False
 
     @property
     def backlog(self) -> int:
@@ -178,13 +158,17 @@ class Door(Generic[R]):
             self._scheduled = True
             self._clock.callLater(0, self._start)  # whatever else arrives in this turn of the reactor comes along
 
-    def ask(self, question: Callable[[R], T]) -> Deferred[T]:
-        """Answer a question to the journal, between two batches."""
+    def look(self, name: str, **words: object) -> Deferred[object]:
+        """The JSON answer of one of `readings.READINGS`, between two batches."""
         if self.fenced:
             return fail(JournalError("the journal is fenced"))
-        answer = self._executor.run(lambda: question(self._read()))
-        answer.addErrback(self._doubt)
-        return answer
+        return self.host.look(name, words).addErrback(self._doubt)
+
+    def ping(self) -> Deferred[None]:
+        """Fires when whoever commits has answered."""
+        if self.fenced:
+            return fail(JournalError("the journal is fenced"))
+        return self.host.ping().addErrback(self._doubt)
 
     def drain(self) -> Deferred[None]:
         """Fires when every input has its receipt."""
@@ -202,7 +186,7 @@ class Door(Generic[R]):
         batch = self._running = self._next_batch()
         inputs = [given for given, _ in batch]
         started_at = self._clock.seconds()
-        self._executor.run(lambda: through(self._step, inputs)).addBoth(self._came_back, batch, started_at)
+        self.host.run(inputs).addBoth(self._came_back, batch, started_at)
 
     def _next_batch(self) -> list[_Waiting]:
         """What goes ahead, within its share where others wait, then the others, each in order."""
@@ -216,11 +200,20 @@ class Door(Generic[R]):
         """Keep the journal busy with the next batch, then hand out the receipts of this one, in order."""
         now = self._clock.seconds()
         self._running = []
+        if isinstance(result, Failure) and isinstance(result.value, NoRoom):
+            self.counts.no_room += 1
+            if self.make_room():
+                self._waiting.extendleft(reversed(batch))
+                self._start()
+                return
         self._bytes -= sum(len(given.raw) for given, _ in batch if isinstance(given, Arrived))
         if isinstance(result, Failure):
             error = _error_of(result)
             self._back.append((batch, error))
-            self._fence(error)
+            if isinstance(error, JournalError) and not error.lasting:
+                self._start()
+            else:
+                self.fence(error)
         else:
             self._back.append((batch, result))
             counts = self.counts
@@ -262,7 +255,7 @@ class Door(Generic[R]):
             if isinstance(result, Broken):
                 receipt = self._judge(given, result)
                 if receipt is None:
-                    waiter.refused(result.error)
+                    waiter.refused(HandlingBroke(result.kind))
                     continue
             else:
                 receipt = result
@@ -277,7 +270,7 @@ class Door(Generic[R]):
 
     def _judge(self, given: Input, broken: Broken) -> Receipt | None:
         """Count and say what an input that broke its handling has become."""
-        fields = {"kind": type(given).__name__, "error": type(broken.error).__name__, "where": where(broken.error)}
+        fields = {"kind": type(given).__name__, "error": broken.kind, "where": broken.where}
         if broken.receipt is not None:
             self.counts.set_aside += 1
             _log.error("A message broke its handling and was set aside.", **fields)
@@ -291,13 +284,14 @@ class Door(Generic[R]):
 
     def _doubt(self, failure: Failure) -> Failure:
         """A journal that cannot be read cannot be trusted either."""
-        if failure.check(JournalError) is not None:
-            self._fence(_error_of(failure))
+        error = _error_of(failure)
+        if isinstance(error, JournalError) and error.lasting:
+            self.fence(error)
             if not self._handing_out:
                 self._hand_out()
         return failure
 
-    def _fence(self, error: Exception) -> None:
+    def fence(self, error: Exception) -> None:
         """Take nothing more: what waits is refused without an answer."""
         if self.fenced:
             return
@@ -313,36 +307,8 @@ class Door(Generic[R]):
             call()
 
 
-def through(step: Step, inputs: Sequence[Input]) -> list[Receipt | Broken]:
-    """Run a batch; when one of it breaks, run each alone, so that no neighbour suffers.  Raises JournalError only."""
-    try:
-        receipts = step.run(inputs)
-    except JournalError:
-        raise
-    except Exception:  # noqa: BLE001  # nothing was stored; who is to blame is found out below
-        return [alone(step, given) for given in inputs]
-    if len(receipts) != len(inputs):
-        raise OutcomeUnknown("the door gave back another number of receipts than it was given inputs")
-    return list(receipts)
-
-
-def alone(step: Step, given: Input) -> Receipt | Broken:
-    """Run one input; a message that breaks its handling again is kept, with its bytes, for a person."""
-    try:
-        return step.run([given])[0]
-    except JournalError:
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever it is, the bytes must be kept
-        first = error
-    if not isinstance(given, Arrived):
-        return Broken(error=first)
-    try:
-        aside = step.run([SetAside(arrived=given, reason=type(first).__name__)])[0]
-    except JournalError:
-        raise
-    except Exception:  # noqa: BLE001  # the first error is the one to look at
-        return Broken(error=first)
-    return Broken(error=first, receipt=aside)
+class HandlingBroke(Exception):  # it is the input that broke it
+    """An input broke its handling; nothing of it was stored.  Carries the error's class name."""
 
 
 def _error_of(failure: Failure) -> Exception:

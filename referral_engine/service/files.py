@@ -19,14 +19,16 @@ KEY_MODE: Final = 0o600
 def read_files(engine_file: str) -> dict[str, str]:
     """Every configuration file by the name an analyst would use, for `read_book`.
 
-    engine_file: usually "conf/engine.toml"; beside it preauth.toml and feeds/*.toml, beside its directory channels/.
+    engine_file: usually "conf/engine.toml"; beside it preauth.toml, feeds/*.toml and partners/*.toml, beside its
+    directory channels/.
     The engine's file may be missing, then the rest is read all the same.
     Raises ConfigError with every file that cannot be read.
     """
     conf = Path(engine_file).parent
     channels = Path(os.path.normpath(conf / ".." / "channels"))
     single = [path for path in (Path(engine_file), conf / "preauth.toml") if path.exists()]
-    listed = [path for folder in (conf / "feeds", channels) for path in sorted(folder.glob("*.toml"))]
+    folders = (conf / "feeds", conf / "partners", channels)
+    listed = [path for folder in folders for path in sorted(folder.glob("*.toml"))]
     texts: dict[str, str] = {}
     problems: list[Problem] = []
     for path in (single + listed)[:FILES_MAX]:

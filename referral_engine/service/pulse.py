@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted.internet.defer import Deferred
-
 from referral_engine.flow.inputs import Claim
-from referral_engine.journal.reading import Reading
 from referral_engine.service.door import Door
 from referral_engine.service.notify import Notify
 from referral_engine.transports.reactor import Later, Timer
@@ -21,7 +18,7 @@ NO_LANE: Final = "pulse"  # nothing is ever owed there
 class Pulse:
     """Beats on the reactor's clock; what it proves is that the door can still commit."""
 
-    def __init__(self, *, door: Door[Reading], timer: Timer, notify: Notify, watchdog_seconds: float) -> None:
+    def __init__(self, *, door: Door, timer: Timer, notify: Notify, watchdog_seconds: float) -> None:
         """Feed the watchdog every `watchdog_seconds`; 0.0 for none."""
         self._door = door
         self._timer = timer
@@ -68,11 +65,10 @@ class Pulse:
             return
         if not self._asking:
             self._asking = True
-            round_trip: Deferred[bool] = self._door.ask(lambda _reading: True)
-            round_trip.addCallbacks(self._alive, self._silent)
+            self._door.ping().addCallbacks(self._alive, self._silent)
         self._laters["watchdog"] = self._timer.callLater(self._watchdog_seconds, self._prove_life)
 
-    def _alive(self, _true: bool) -> None:  # noqa: FBT001  # a callback's only argument
+    def _alive(self, _answer: None) -> None:
         self._asking = False
         self._notify.alive()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from referral_engine.base.clock import from_micros, rfc3339
 from referral_engine.journal.answers import Counts, MessageLine, Moment, ReferralLine, Story
+from referral_engine.journal.conservation import Books
 from referral_engine.journal.reading import Reading
 from referral_engine.journal.rows import DeadlineRow, Disposition, EffectRow, EffectState, MessageRow, TaskRow
+from referral_engine.journal.scrub import ScrubReport
 from referral_engine.loop.referral import Patient
 
 Shape = dict[str, object]
@@ -107,13 +109,8 @@ def shape_whole_message(row: MessageRow) -> Shape:
 
 def shape_counts(counts: Counts) -> Shape:
     """What the journal adds to `status`."""
-    partners = dict.fromkeys(one.partner for one in counts.messages)
     return {
         "journal": {"messages": counts.received()} | {one.value: counts.received(one) for one in Disposition},
-        "feeds": [
-            {"feed": partner} | {one.disposition.value: one.number for one in counts.messages if one.partner == partner}
-            for partner in partners
-        ],
         "outbox": {state.value: counts.owed(state) for state in EffectState},
         "tasks": {"open": counts.tasks_open},
         "referrals": {"open": counts.referrals_open},
@@ -121,6 +118,35 @@ def shape_counts(counts: Counts) -> Shape:
             "pending": counts.deadlines_pending,
             "next_at": instant(counts.oldest_deadline_at or 0),
         },
+    }
+
+
+def shape_scrub(rows: int, report: ScrubReport | None) -> Shape:
+    """How far a scrub has come, and what it found once it has seen everything."""
+    if report is None:
+        return {"done": False, "rows": rows}
+    findings = {name: list(getattr(report, name)) for name in ("bad", "gaps", "audit", "tallies")}
+    return {"done": True, "rows": rows, "whole": report.whole, "findings": findings}
+
+
+def shape_books(books: Books) -> Shape:
+    """Whether everything that came is accounted for, feed by feed."""
+    return {
+        "conservation": {"holds": books.holds, "missing": list(books.missing)},
+        "feeds": [
+            {
+                "feed": one.feed,
+                "received": one.received,
+                "applied": one.applied,
+                "no-op": one.no_op,
+                "quarantined": one.quarantined,
+                "needs-human": one.needs_human,
+                "pending": one.pending,
+                "difference": one.difference,
+                "ids": list(one.ids),
+            }
+            for one in books.accounts
+        ],
     }
 
 

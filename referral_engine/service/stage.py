@@ -26,6 +26,7 @@ from referral_engine.journal.reading import ROWS_MAX, Reading
 from referral_engine.journal.rows import EffectState
 from referral_engine.service.assembly import Daemon, World
 from referral_engine.service.door import Door
+from referral_engine.service.host import LocalHost
 from referral_engine.service.partners import SENDERS, Partner, Sender
 from referral_engine.service.places import Places
 from referral_engine.transports.reactor import Reactor
@@ -83,7 +84,7 @@ class Stage:
         """Play every step, tell each one, and give every referral's story at the end."""
         for number, moment in enumerate(self.scenario.step, 1):
             told(await self._step(number, moment))
-        return await self._door.ask(_stories)
+        return await self._host.ask(_stories)
 
     async def close(self) -> None:
         """Stop the daemon and its partners."""
@@ -122,7 +123,12 @@ class Stage:
         return partner.open(self._set.reactor, HOST)
 
     @property
-    def _door(self) -> Door[Reading]:
+    def _host(self) -> LocalHost[Reading]:
+        """The journal is in this process: any question can be asked."""
+        return cast("LocalHost[Reading]", self._door.host)
+
+    @property
+    def _door(self) -> Door:
         assert self.daemon is not None, "open first"
         return self.daemon.context.door
 
@@ -138,13 +144,13 @@ class Stage:
         if moment.staff is not None:
             refused = await self._staff(moment.staff, moment.of)
         if moment.reply:
-            identity = await self._door.ask(lambda reading: first_referral(reading, moment.of))
+            identity = await self._host.ask(lambda reading: first_referral(reading, moment.of))
             refused = (await self._door.submit(PatientReplied(referral=identity, answer=moment.reply))).refused
         await self._settled()
-        owed = await self._door.ask(lambda reading: reading.owed_after(self._seen))
+        owed = await self._host.ask(lambda reading: reading.owed_after(self._seen))
         self._seen = owed[-1].id if owed else self._seen
         sends = tuple(sent(row) for row in owed)
-        differences, reason = await self._door.ask(lambda reading: _held_against(reading, moment, said, sends))
+        differences, reason = await self._host.ask(lambda reading: _held_against(reading, moment, said, sends))
         if refused:
             differences += (Difference(what="staff", expected="done", got=refused),)
         return Played(
@@ -159,14 +165,14 @@ class Stage:
 
     async def _staff(self, staff: Staff, placer: str) -> str:
         booked = self._instant(staff.booked) if staff.booked else None
-        done = await self._door.ask(lambda reading: task_done(reading, staff, first_referral(reading, placer), booked))
+        done = await self._host.ask(lambda reading: task_done(reading, staff, first_referral(reading, placer), booked))
         return (await self._door.submit(done)).refused if done else f"no open task {staff.task}"
 
     async def _move_to(self, instant: datetime) -> None:
         """Move the clock there; everything that falls due on the way happens at its own time."""
         target = to_micros(instant)
         while True:
-            counts = await self._door.ask(lambda reading: reading.counts())
+            counts = await self._host.ask(lambda reading: reading.counts())
             dues = [at for at in (counts.oldest_deadline_at, counts.oldest_queued_at) if at is not None]
             due = max(min(dues), to_micros(self.clock.now())) if dues else target + 1
             if due > target:
@@ -182,7 +188,7 @@ class Stage:
     async def _settled(self) -> None:
         """Wait until nothing is in flight and nothing could leave now."""
         for _ in range(LOOKS_MAX):
-            counts = await self._door.ask(lambda reading: reading.counts())
+            counts = await self._host.ask(lambda reading: reading.counts())
             waiting = counts.oldest_queued_at is not None and counts.oldest_queued_at <= to_micros(self.clock.now())
             if not waiting and not counts.owed(EffectState.IN_FLIGHT):
                 return

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
-from referral_engine.base.clock import MICROSECONDS, Clock, to_micros
+from referral_engine.base.clock import Clock, rfc3339
 from referral_engine.base.errors import JournalError
 from referral_engine.base.values import replace
 from referral_engine.channels.engine import Retry
+from referral_engine.flow.deliveries import ARRIVED
 from referral_engine.flow.inputs import Claim, Input, Receipt, Settled
 from referral_engine.journal.rows import EffectRow
 from referral_engine.loop.events import Outcome
+from referral_engine.transports.circuit import Circuit
+from referral_engine.transports.patience import Patience
 from referral_engine.transports.reactor import Later, Timer
+from referral_engine.transports.tally import LaneCounts, QueueHead
 from referral_engine.transports.transport import Attempt, Transport
 
 POLL_SECONDS: Final = 5.0  # between two looks for retries that have become due
@@ -26,26 +31,21 @@ LEASE_SECONDS: Final = 120.0  # after a crash, how long until another run may ta
 CLAIMED_AT_ONCE: Final = 16  # so that the next sendings are at hand while outcomes wait for their commit
 CLAIM_SECONDS_MAX: Final = 5.0  # from a lease to its sending; older ones go back, for a person may decide on them
 LANE_PAUSE_SECONDS_MAX: Final = 60.0  # while the other side is away: how long until it is tried again
-PAUSE_SECONDS_MIN: Final = 0.1  # stops a lucky draw from becoming a loop
 STOP_GRACE_SECONDS: Final = 1.0  # for an answer that is about to come; then its wait is cut short
-ATTEMPTS_MIN: Final = 3  # what lay in the outbox through a long downtime still gets a fair chance
-DOUBLINGS_MAX: Final = 32  # stops the pause from becoming a huge number before it is cut
+WRITE_SHARE_MAX: Final = 0.5  # of the lease may be over when the first byte leaves; the rest is for the answer
+BROKEN_TRIES_MAX: Final = 2  # of a sending that breaks its transport; then a person looks
 
 Submit = Callable[[Input], "Deferred[Receipt]"]
 
 _log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class LaneCounts:
-    """What one lane has done since the start."""
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """One instant by both clocks."""
 
-    attempts: int = 0
-    delivered: int = 0
-    retried: int = 0
-    failed: int = 0
-    unknown: int = 0
-    last_reason: str = ""
+    seconds: float  # of the timer, which nobody sets and which stops while the machine sleeps
+    at: datetime  # of the wall, which goes on
 
 
 class Courier:
@@ -78,19 +78,18 @@ class Courier:
         self._submit = submit
         self._timer = timer
         self._clock = clock
-        self._chance = chance
-        self._retry = retry
+        self._patience = Patience(retry=retry, clock=clock, chance=chance)
+        self._circuit = Circuit(window_max=claimed_at_once, since=timer.seconds())
         self._lease_seconds = lease_seconds
-        self._claimed_at_once = claimed_at_once
         self._held: deque[EffectRow] = deque()  # leased, and not sent yet
-        self._held_since = float("-inf")  # no lease among them is older
+        self._held_since = _Moment(float("-inf"), clock.now())  # no lease among them is older
         self._sending: EffectRow | None = None
+        self._sending_since = self._held_since
         self._trips = 0  # inputs without a receipt
         self._asking = False  # one of them asks for work
-        self._asked_at = float("-inf")
+        self._asked_at = self._held_since
         self._look_again = False  # the newest claim may not have seen all there is
-        self._away = 0  # attempts in a row that did not reach the other side
-        self._paused_until = float("-inf")
+        self._head = QueueHead(lane)
         self._later: Later | None = None
         self._stopping = False
         self._stopped: list[Deferred[None]] = []
@@ -102,7 +101,31 @@ class Courier:
             return "stopped"
         if self._sending is not None or self._trips:
             return "sending"
-        return "paused" if self._timer.seconds() < self._paused_until else "idle"
+        return "paused" if self._circuit.pause_left(self._timer.seconds()) else "idle"
+
+    def status(self) -> dict[str, object]:
+        """What `status` shows of the lane.
+
+        since: when its circuit last opened or closed, or the start. oldest_seconds: for how long the head of its queue
+        has been waiting. next_attempt_in: seconds until anything is sent; 0 when nothing is in the way.
+        """
+        now, seconds = self._clock.now(), self._timer.seconds()
+        counts = self.counts
+        since = now - timedelta(seconds=seconds - self._circuit.since)
+        return {
+            "lane": self.lane,
+            "state": self.state,
+            "circuit": self._circuit.state(seconds),
+            "since": rfc3339(since),
+            "oldest_seconds": round(self._head.seconds(now), 1),
+            "next_attempt_in": round(self._circuit.pause_left(seconds), 1),
+            "attempts": counts.attempts,
+            "delivered": counts.delivered,
+            "retried": counts.retried,
+            "failed": counts.failed,
+            "unknown": counts.unknown,
+            "last_reason": counts.last_reason,
+        }
 
     def start(self) -> None:
         """Look for work, now and from now on."""
@@ -146,14 +169,18 @@ class Courier:
         if self._stopping:
             self._end()
         elif self._sending is None and self._held:
-            self._send(self._held.popleft())
+            if self._is_older(self._held_since, CLAIM_SECONDS_MAX):  # this process slept: others may have decided
+                self._look_again = True
+                self._hand_back(self._let_go(self._held))
+            else:
+                self._send(self._held.popleft())
         elif self._sending is None and not self._asking:
-            pause = self._paused_until - self._timer.seconds()
+            pause = self._circuit.pause_left(self._timer.seconds())
             if pause > 0:
                 self._wake_in(pause)
             elif self._look_again:
                 self._forget_timer()
-                self._travel(self._claim(self._claimed_at_once))
+                self._travel(self._claim(self._circuit.window))
             else:
                 self._wake_in(POLL_SECONDS)
 
@@ -161,8 +188,9 @@ class Courier:
 
     def _send(self, effect: EffectRow) -> None:
         self._sending = effect
+        self._sending_since = self._held_since
         self.counts.attempts += 1
-        attempt = maybeDeferred(self._transport.deliver, effect)
+        attempt = maybeDeferred(self._transport.deliver, effect, self._may_write)
         attempt.addErrback(self._crashed).addCallback(self._attempted)
 
     def _crashed(self, failure: Failure) -> Attempt:
@@ -170,7 +198,8 @@ class Courier:
         error = failure.type.__name__ if failure.type is not None else ""
         effect = self._sending.id if self._sending is not None else 0
         _log.error("A transport failed.", lane=self.lane, effect=effect, error=error)
-        return Attempt(outcome=Outcome.RETRY, reason="the transport failed", ambiguous=True)
+        broken = Attempt(outcome=Outcome.UNKNOWN, reason="the transport failed")
+        return replace(broken, outcome=Outcome.RETRY, ambiguous=True, if_it_stays=broken, tries_max=BROKEN_TRIES_MAX)
 
     def _attempted(self, attempt: Attempt) -> None:
         """Say what became of it, and go on with the next before that is committed."""
@@ -185,18 +214,17 @@ class Courier:
 
     def _next_claim(self, outcome: Outcome, effect: EffectRow) -> Claim | None:
         """What to ask for, or hand back, in the trip that settles `effect`."""
-        now = self._timer.seconds()
-        working = not self._stopping and now >= self._paused_until
-        if not working or now - self._held_since > CLAIM_SECONDS_MAX:
+        working = not self._stopping and not self._circuit.pause_left(self._timer.seconds())
+        if not working or self._is_older(self._held_since, CLAIM_SECONDS_MAX):
             back = self._let_go(self._held)
         elif outcome is Outcome.RETRY and effect.referral:
             back = self._let_go(row for row in self._held if row.referral == effect.referral)
         else:
             back = ()
-        few = len(self._held) <= self._claimed_at_once // 2
+        few = len(self._held) <= self._circuit.window // 2
         wanted = working and not self._asking and (not self._held or (few and self._look_again))
         if wanted:
-            return self._claim(self._claimed_at_once - len(self._held), back)
+            return self._claim(max(self._circuit.window - len(self._held), 1), back)
         self._look_again = True  # what stood behind it is not looked for now
         return self._claim(0, back) if back else None
 
@@ -205,8 +233,14 @@ class Courier:
         if limit:
             self._asking = True
             self._look_again = False
-            self._asked_at = self._timer.seconds()
-        return Claim(lane=self.lane, limit=limit, lease_seconds=self._lease_seconds, back=back)
+            self._asked_at = _Moment(self._timer.seconds(), self._clock.now())
+        return Claim(
+            lane=self.lane,
+            transport=self._transport.name,
+            limit=limit,
+            lease_seconds=self._lease_seconds,
+            back=back,
+        )
 
     def _let_go(self, rows: Iterable[EffectRow]) -> tuple[tuple[int, int], ...]:
         """Hold these no more; their leases, to be handed back."""
@@ -235,13 +269,14 @@ class Courier:
                 return
         elif claim is not None and claim.limit:
             self._asking = False
-            self._look_again |= len(receipt.effects) == claim.limit
+            self._look_again |= bool(receipt.effects)
+            self._head.saw(receipt.oldest_at, self._clock.now(), self.counts.last_reason)
             self._take(receipt.effects)
         self._go_on()
 
     def _take(self, leased: tuple[EffectRow, ...]) -> None:
         """Hold what was leased; a lease that replaces an older one of ours, which ran out, takes its place."""
-        if self._stopping or self._timer.seconds() < self._paused_until:
+        if self._stopping or self._circuit.pause_left(self._timer.seconds()):
             self._hand_back(tuple((row.id, row.token) for row in leased))
             return
         if not self._held:
@@ -249,54 +284,45 @@ class Courier:
         for row in leased:
             if self._sending is not None and self._sending.id == row.id:
                 self._sending = row
+                self._sending_since = self._asked_at
                 continue
             self._let_go(held for held in tuple(self._held) if held.id == row.id)
             self._held.append(row)
 
     def _judge(self, attempt: Attempt, effect: EffectRow) -> Settled:
-        """What the door is told: the outcome, when to try again, or that it is enough."""
-        outcome, pause = attempt.outcome, 0.0
-        self._away = self._away + 1 if attempt.unreachable else 0
-        if outcome is Outcome.RETRY and not self._stopping:
-            if self._is_enough(effect):
-                outcome = Outcome.UNKNOWN if attempt.ambiguous else Outcome.FAILED
-            else:
-                pause = self._pause(effect.attempts)
-            if attempt.unreachable:
-                self._paused_until = self._timer.seconds() + min(self._pause(self._away), LANE_PAUSE_SECONDS_MAX)
+        """What the door is told; the lane pauses while the other side is away, and while one sending holds it."""
+        verdict = self._patience.judge(attempt, effect, stopping=self._stopping)
+        now = self._timer.seconds()
+        if attempt.unreachable:
+            away = self._circuit.missed(now)
+            self._circuit.pause(now, min(self._patience.again(away), LANE_PAUSE_SECONDS_MAX))
+        elif attempt.reply or verdict.outcome in ARRIVED:  # anything else says nothing about the other side
+            self._circuit.reached(now)
+        if verdict.hold:
+            self._circuit.pause(now, verdict.pause_seconds)
         return Settled(
             effect=effect.id,
             token=effect.token,
-            outcome=outcome,
-            reason=attempt.reason,
-            reply=attempt.reply,
-            retry_in_seconds=pause,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            reply=verdict.reply,
+            retry_in_seconds=verdict.pause_seconds,
+            hold=verdict.hold,
         )
 
-    def _is_enough(self, effect: EffectRow) -> bool:
-        """Whether it was tried for as long as the channel says, and more than once or twice."""
-        age_seconds = (to_micros(self._clock.now()) - effect.created_at) / MICROSECONDS
-        return age_seconds >= self._retry.give_up_after_seconds and effect.attempts >= ATTEMPTS_MIN
+    def _may_write(self) -> bool:
+        """Asked by the transport right before the first byte: whether this courier's lease still holds."""
+        share = self._lease_seconds * WRITE_SHARE_MAX
+        return self._sending is not None and not self._is_older(self._sending_since, share)
 
-    def _pause(self, attempts: int) -> float:
-        """Full jitter: anything up to a ceiling that doubles with each attempt."""
-        doublings = min(max(attempts - 1, 0), DOUBLINGS_MAX)
-        ceiling = min(self._retry.longest_seconds, self._retry.first_seconds * 2.0**doublings)
-        return max(PAUSE_SECONDS_MIN, self._chance() * ceiling)
+    def _is_older(self, moment: _Moment, seconds: float) -> bool:
+        """Whether more time has passed, or by the wall so much that the machine slept through half the lease."""
+        slept = (self._clock.now() - moment.at).total_seconds() > self._lease_seconds * WRITE_SHARE_MAX
+        return slept or self._timer.seconds() - moment.seconds > seconds
 
     def _count(self, settled: Settled, effect: EffectRow) -> None:
-        counts = self.counts
-        match settled.outcome:
-            case Outcome.DELIVERED | Outcome.HANDED_OVER:
-                counts.delivered += 1
-                return
-            case Outcome.RETRY:
-                counts.retried += 1
-            case Outcome.FAILED:
-                counts.failed += 1
-            case Outcome.UNKNOWN:
-                counts.unknown += 1
-        counts.last_reason = settled.reason
+        if self.counts.count(settled.outcome, settled.reason):
+            return
         _log.warning(
             "A sending did not arrive.",
             lane=self.lane,
@@ -313,7 +339,7 @@ class Courier:
         claim = given if isinstance(given, Claim) else given.claim
         if claim is not None and claim.limit:
             self._asking = False
-        if failure.check(JournalError) is not None:
+        if isinstance(failure.value, JournalError) and failure.value.lasting:
             self._stopping = True
             self._held.clear()
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 
@@ -13,16 +12,13 @@ from referral_engine.channels.book import Book
 from referral_engine.channels.channel import FaxTransport, MllpTransport, SpoolTransport
 from referral_engine.channels.channel import Transport as Configured
 from referral_engine.channels.engine import EhrSettings, Engine, Retry, Tls
+from referral_engine.flow.lanes import DESKS, EHR, FALLBACK, PATIENT
 from referral_engine.transports.courier import CLAIMED_AT_ONCE, LEASE_SECONDS, Courier, Submit
 from referral_engine.transports.mllp import CONNECT_SECONDS_MAX, Endpoint, MllpPeer
 from referral_engine.transports.reactor import Timer
+from referral_engine.transports.session import InTurns, Session
 from referral_engine.transports.spool import InThread, Spool
 from referral_engine.transports.transport import Transport
-
-EHR: Final = "ehr"
-PATIENT: Final = "patient"
-DESKS: Final = ("team", "payer", "billing")  # each a directory below the engine's spool
-FALLBACK: Final = "/fallback"
 
 Dial = Callable[[str, int, Tls | None, str], Endpoint]  # host, port, TLS settings, who they belong to
 
@@ -97,70 +93,65 @@ class LaneSet:
 
     def status(self) -> list[dict[str, object]]:
         """What `status` shows of each lane."""
-        return [
-            {
-                "lane": courier.lane,
-                "state": courier.state,
-                "attempts": courier.counts.attempts,
-                "delivered": courier.counts.delivered,
-                "retried": courier.counts.retried,
-                "failed": courier.counts.failed,
-                "unknown": courier.counts.unknown,
-                "last_reason": courier.counts.last_reason,
-            }
-            for courier in self._couriers.values()
-        ]
+        return [courier.status() for courier in self._couriers.values()]
 
 
 def lanes_of(book: Book, world: Surroundings) -> tuple[Lane, ...]:
     """Every lane; a disabled channel keeps its own, so that what it owes already still leaves.  Raises ConfigError."""
     engine = book.engine
-    lanes = [_ehr(engine.ehr, world)]
+    lines = _Lines(book, world)
+    lanes = [lines.lane(EHR, engine.ehr, enhanced=False)]
     for name in sorted(book.channels):
         channel = book.channels[name]
-        lanes.append(_configured(name, channel.transport, engine, world))
+        lanes.append(_configured(name, channel.transport, engine, lines))
         if channel.fallback is not None:
-            lanes.append(_configured(name + FALLBACK, channel.fallback, engine, world))
+            lanes.append(_configured(name + FALLBACK, channel.fallback, engine, lines))
     patient = _spool(PATIENT, engine.patients.directory, Retry(), world)
     lanes.append(replace(patient, claimed_at_once=1))  # a STOP must find what has not left yet
     lanes += [_spool(desk, f"{engine.spool_directory}/{desk}", Retry(), world) for desk in DESKS]
     return tuple(lanes)
 
 
-def _configured(name: str, transport: Configured, engine: Engine, world: Surroundings) -> Lane:
+class _Lines:
+    """The MLLP lanes of a book; those to one peer that takes a single connection share it."""
+
+    def __init__(self, book: Book, world: Surroundings) -> None:
+        self.world = world
+        ways = [book.engine.ehr, *(channel.transport for channel in book.channels.values())]
+        ways += [channel.fallback for channel in book.channels.values() if channel.fallback is not None]
+        self._sessions = {
+            (way.host, way.port): Session()
+            for way in ways
+            if isinstance(way, EhrSettings | MllpTransport) and way.single_session
+        }
+
+    def lane(self, name: str, to: EhrSettings | MllpTransport, *, enhanced: bool) -> Lane:
+        """One lane: half its lease outlasts the connection, the other half both acknowledgments of enhanced mode."""
+        peer = MllpPeer(
+            endpoint=self.world.dial(to.host, to.port, to.tls, name),
+            timer=self.world.timer,
+            peer=f"{to.host}:{to.port}",
+            tls=to.tls is not None,
+            enhanced=enhanced,
+            ack_timeout_seconds=to.ack_timeout_seconds,
+            nak=to.nak,
+            trailer=to.trailer,
+        )
+        session = self._sessions.get((to.host, to.port))
+        transport: Transport = InTurns(peer, session) if session is not None else peer
+        lease = max(LEASE_SECONDS, 2 * (CONNECT_SECONDS_MAX + 2 * to.ack_timeout_seconds) + 30.0)
+        return Lane(name=name, transport=transport, retry=to.retry, lease_seconds=lease)
+
+
+def _configured(name: str, transport: Configured, engine: Engine, lines: _Lines) -> Lane:
     """The lane of a channel's transport."""
     match transport:
         case MllpTransport():
-            peer = MllpPeer(
-                endpoint=world.dial(transport.host, transport.port, transport.tls, name),
-                timer=world.timer,
-                peer=f"{transport.host}:{transport.port}",
-                tls=transport.tls is not None,
-                enhanced=transport.ack_mode == "enhanced",
-                ack_timeout_seconds=transport.ack_timeout_seconds,
-            )
-            return _mllp(name, peer, transport.retry, transport.ack_timeout_seconds)
+            return lines.lane(name, transport, enhanced=transport.ack_mode == "enhanced")
         case FaxTransport():
-            return _spool(name, engine.gateways[transport.gateway].directory, transport.retry, world)
+            return _spool(name, engine.gateways[transport.gateway].directory, transport.retry, lines.world)
         case SpoolTransport():
-            return _spool(name, transport.directory, transport.retry, world)
-
-
-def _ehr(ehr: EhrSettings, world: Surroundings) -> Lane:
-    peer = MllpPeer(
-        endpoint=world.dial(ehr.host, ehr.port, ehr.tls, EHR),
-        timer=world.timer,
-        peer=f"{ehr.host}:{ehr.port}",
-        tls=ehr.tls is not None,
-        ack_timeout_seconds=ehr.ack_timeout_seconds,
-    )
-    return _mllp(EHR, peer, ehr.retry, ehr.ack_timeout_seconds)
-
-
-def _mllp(name: str, peer: MllpPeer, retry: Retry, ack_timeout_seconds: float) -> Lane:
-    """The lease outlasts the connection and both acknowledgments of enhanced mode."""
-    lease = max(LEASE_SECONDS, CONNECT_SECONDS_MAX + 2 * ack_timeout_seconds + 30.0)
-    return Lane(name=name, transport=peer, retry=retry, lease_seconds=lease)
+            return _spool(name, transport.directory, transport.retry, lines.world)
 
 
 def _spool(name: str, directory: str, retry: Retry, world: Surroundings) -> Lane:

@@ -5,45 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, cast
+from typing import Final
 from typing import Protocol as Shape
 
 import structlog
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionRefusedError as PeerRefused
-from twisted.internet.interfaces import IAddress, IHandshakeListener, IProtocol
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from referral_engine.base.errors import MessageFault, WireError
-from referral_engine.hl7.ack import Ack, read_ack, wanted
-from referral_engine.hl7.message import Message
-from referral_engine.hl7.mllp import Deframer, enframe
+from referral_engine.channels.naks import NakMeaning
+from referral_engine.hl7.ack import read_ack
+from referral_engine.hl7.mllp import END, enframe
 from referral_engine.journal.rows import EffectRow
 from referral_engine.loop.events import Outcome
+from referral_engine.transports.line import Dial, Line
 from referral_engine.transports.reactor import Later, Timer
-from referral_engine.transports.transport import Attempt
-from referral_engine.transports.wire import Wire, closed_or_talking, keep_alive, write_now
+from referral_engine.transports.transport import Attempt, MayWrite, too_late
+from referral_engine.transports.verdict import Step, answers_due, unframed, verdict
 
 CONNECT_SECONDS_MAX: Final = 10.0  # to a finished TLS handshake; stops an address that swallows SYN
-ANSWER_BYTES_MAX: Final = 1024 * 1024  # an acknowledgment is small; stops a peer that never ends one
-JUNK_BYTES_MAX: Final = 64 * 1024
-TRY_AGAIN_CODES: Final = frozenset({"206", "207"})  # table 0357: record locked, internal error
 
 NOT_CONNECTED: Final = "no connection could be made"
 REFUSED: Final = "the connection was refused"
 CONNECT_LATE: Final = "no connection within the time allowed"
 TLS_FAILED: Final = "the TLS handshake failed"
-LOST: Final = "the connection was lost before an acknowledgment came; the fate of the message is unknown"
-ACK_LATE: Final = "no acknowledgment within the time allowed; the fate of the message is unknown"
-UNFRAMED: Final = "bytes came, but no start byte; the fate of the message is unknown"
-NO_ACK: Final = "what came back is no acknowledgment; the fate of the message is unknown"
-MISMATCH: Final = "MSA-2 named another message; the fate of this one is unknown"
-BROKEN_FRAMING: Final = "the answer broke framing; the fate of the message is unknown"
+LOST: Final = "the connection was lost before an acknowledgment came"
+ACK_LATE: Final = "no acknowledgment within the time allowed"
+ACK_UNFINISHED: Final = "an answer began and did not end within the time allowed"
+NO_ACK: Final = "what came back is no acknowledgment"
+MISMATCH: Final = "MSA-2 named another message"
+BROKEN_FRAMING: Final = "the answer broke framing"
 STOPPED: Final = "the engine stopped before an acknowledgment came"
 UNFRAMEABLE: Final = "the message contains a framing byte and cannot be sent"
 NO_APPLICATION_ANSWER: Final = "the peer has the message in custody (CA); its application has not answered"
+NO_ANSWER_DUE: Final = "the message asks for no acknowledgment of success, and no other came"
+_UNFRAMED: Final = frozenset({"junk", "no-start-byte"})  # WireError's reasons for bytes outside any frame
 
 _log = structlog.get_logger()
 
@@ -62,6 +61,8 @@ class _Exchange:
 
     effect: EffectRow
     framed: bytes
+    due: tuple[Step, ...] | None  # the answers of success; None: nothing is ever answered
+    may_write: MayWrite
     result: Deferred[Attempt]
     sent: bool = False
     custody: bytes = b""  # the CA, while the application's answer is awaited
@@ -73,7 +74,11 @@ class MllpPeer:
 
     Whatever is not such an acknowledgment closes the connection, so that a late one is never credited to another
     message; the attempt then comes back as RETRY, for the same bytes with the same MSH-10 may be sent again.
+    The next connection is not begun before the last one is gone: a peer may accept one session only.
     """
+
+    name = "mllp"
+    repeats_safely = True  # by MSH-10
 
     def __init__(
         self,
@@ -85,6 +90,8 @@ class MllpPeer:
         enhanced: bool = False,
         ack_timeout_seconds: float,
         connect_timeout_seconds: float = CONNECT_SECONDS_MAX,
+        nak: NakMeaning | None = None,
+        trailer: bytes = END,
     ) -> None:
         """Talk to `endpoint`; `peer` ("host:port") is for the logs; `tls`: wait for the handshake before sending."""
         self._endpoint = endpoint
@@ -94,41 +101,58 @@ class MllpPeer:
         self._enhanced = enhanced
         self._ack_timeout_seconds = ack_timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
-        self._line: _Line | None = None
+        self._nak = nak or NakMeaning()
+        self._trailer = trailer
+        self._line: Line | None = None
+        self._closing: Line | None = None  # cut, and not gone yet
+        self._closed: list[Deferred[None]] = []
         self._connecting: Deferred[IProtocol] | None = None
         self._exchange: _Exchange | None = None
         self._listening = False  # to frames that came together
         self._settled: Callable[[], None] | None = None  # by one of them; its sender is told after the last
 
-    def deliver(self, effect: EffectRow) -> Deferred[Attempt]:
+    def deliver(self, effect: EffectRow, may_write: MayWrite) -> Deferred[Attempt]:
         """Send `effect.body` in one frame and wait for the acknowledgment of `effect.wire_id`."""
         assert self._exchange is None, "one message in flight a connection"
         try:
-            framed = enframe(effect.body)
+            framed = enframe(effect.body, self._trailer)
         except WireError:
             return succeed(Attempt(outcome=Outcome.FAILED, reason=UNFRAMEABLE))
-        result: Deferred[Attempt] = Deferred()
-        exchange = self._exchange = _Exchange(effect, framed, result)
-        if self._line is not None and self._line.fit():
+        due = answers_due(effect.body, enhanced=self._enhanced)
+        if self._line is not None and not self._line.fit():
+            self._cut()
+        exchange = self._exchange = _Exchange(effect, framed, due, may_write, Deferred())
+        if self._line is not None:
             self._send(exchange, self._line)
-        else:
-            self._hang_up()
+            return exchange.result
+        exchange.later = self._timer.callLater(self._connect_timeout_seconds, self._too_late, exchange)
+        if self._closing is None:
             self._connect(exchange)
-        return result
+        return exchange.result
 
     def stop(self) -> None:
         """Hang up; what is in flight is to be tried again."""
         self._fail(STOPPED)
-        self._hang_up()
+        self._cut()
+
+    def hang_up(self) -> Deferred[None]:
+        """Close the kept connection, for somebody else needs the peer; fires when it is gone."""
+        assert self._exchange is None, "not while a message is in flight"
+        self._cut()
+        if self._closing is None:
+            return succeed(None)
+        gone: Deferred[None] = Deferred()
+        self._closed.append(gone)
+        return gone
 
     # The line calls these.
 
-    def opened(self, line: _Line) -> None:
+    def opened(self, line: Line) -> None:
         """The connection stands, with TLS its handshake too: send what waits."""
         if line is self._line and self._exchange is not None:
             self._send(self._exchange, line)
 
-    def heard(self, line: _Line, frames: list[bytes]) -> None:
+    def heard(self, line: Line, frames: list[bytes]) -> None:
         """The peer said something: the answer, or a reason to hang up."""
         self._listening = True
         used = 0
@@ -136,18 +160,19 @@ class MllpPeer:
             if line is self._line and self._exchange is not None:
                 self._weigh(self._exchange, frame)
                 used += 1
-        if line is self._line and line.deframer.error is not None:
-            self._fail(BROKEN_FRAMING)
-            self._hang_up()
+        fault = line.deframer.error
+        if line is self._line and fault is not None:
+            self._fail(self._junk(line) if fault.reason in _UNFRAMED else f"{BROKEN_FRAMING} ({fault.reason})")
+            self._cut()
         elif line is self._line and self._exchange is None and (used < len(frames) or line.deframer.inside):
             _log.warning("A peer said more than an acknowledgment; hung up.", peer=self._peer, frames=len(frames))
-            self._hang_up()
+            self._cut()
         self._listening = False
         settled, self._settled = self._settled, None
         if settled is not None:
             settled()
 
-    def lost(self, line: _Line) -> None:
+    def lost(self, line: Line) -> None:
         """The connection is gone, and not by our doing."""
         if line is not self._line:
             return
@@ -158,16 +183,26 @@ class MllpPeer:
         if exchange.custody:
             self._finish(Attempt(outcome=Outcome.HANDED_OVER, reason=NO_APPLICATION_ANSWER, reply=exchange.custody))
         elif exchange.sent:
-            self._fail(LOST)
+            self._fail(self._junk(line) or LOST)
         else:
             self._fail(TLS_FAILED)  # without TLS it would have been sent by now
+
+    def closed(self, line: Line) -> None:
+        """A connection is gone: the next may begin."""
+        if line is not self._closing:
+            return
+        self._closing = None
+        gone, self._closed = self._closed, []
+        for waiting in gone:
+            waiting.callback(None)
+        if self._exchange is not None and self._line is None:
+            self._connect(self._exchange)
 
     # Our own.
 
     def _connect(self, exchange: _Exchange) -> None:
-        line = self._line = _Line(self, tls=self._tls)
-        exchange.later = self._timer.callLater(self._connect_timeout_seconds, self._too_late, exchange)
-        connecting = self._connecting = self._endpoint.connect(_Dial(line))
+        line = self._line = Line(self, self._timer, tls=self._tls, end=self._trailer)
+        connecting = self._connecting = self._endpoint.connect(Dial(line))
         connecting.addCallbacks(self._connected, self._not_connected, errbackArgs=(exchange,))
 
     def _connected(self, _protocol: object) -> None:
@@ -179,14 +214,19 @@ class MllpPeer:
             self._line = None
             self._fail(REFUSED if failure.check(PeerRefused) is not None else NOT_CONNECTED)
 
-    def _send(self, exchange: _Exchange, line: _Line) -> None:
+    def _send(self, exchange: _Exchange, line: Line) -> None:
+        """The first byte leaves here and nowhere else."""
+        if not exchange.may_write():
+            self._finish(too_late())
+            return
         exchange.sent = True
         self._await_answer(exchange)
         line.say(exchange.framed)
 
     def _await_answer(self, exchange: _Exchange) -> None:
         _cancel(exchange.later)
-        exchange.later = self._timer.callLater(self._ack_timeout_seconds, self._too_late, exchange)
+        seconds = self._ack_timeout_seconds if exchange.due is not None else 0.0
+        exchange.later = self._timer.callLater(seconds, self._too_late, exchange)
 
     def _weigh(self, exchange: _Exchange, frame: bytes) -> None:
         """Settle the exchange on one frame, or go on waiting for the application's answer."""
@@ -194,16 +234,16 @@ class MllpPeer:
             ack = read_ack(frame)
         except MessageFault:
             self._fail(NO_ACK, frame)
-            self._hang_up()
+            self._cut()
             return
-        if ack.control_id.strip() != exchange.effect.wire_id:
+        if ack.control_id_bytes != exchange.effect.wire_id.encode():
             self._fail(MISMATCH, frame)
-            self._hang_up()
-        elif ack.code == "CA" and self._enhanced and not exchange.custody and _answers_twice(exchange.effect.body):
+            self._cut()
+        elif ack.code == "CA" and self._enhanced and not exchange.custody and "application" in (exchange.due or ()):
             exchange.custody = frame
             self._await_answer(exchange)
         else:
-            self._finish(_verdict(ack, frame))
+            self._finish(verdict(ack, frame, self._nak))
 
     def _too_late(self, exchange: _Exchange) -> None:
         """The time for the connection, or for the answer, is over."""
@@ -211,12 +251,26 @@ class MllpPeer:
             return
         if exchange.custody:
             self._finish(Attempt(outcome=Outcome.HANDED_OVER, reason=NO_APPLICATION_ANSWER, reply=exchange.custody))
-        elif not exchange.sent:
-            self._fail(CONNECT_LATE)
+        elif exchange.sent and not exchange.due:
+            self._finish(Attempt(outcome=Outcome.HANDED_OVER, reason=NO_ANSWER_DUE))
+            return  # the line stays, for the last bytes may still be on their way
         else:
-            junk = self._line is not None and self._line.deframer.junk_bytes > 0
-            self._fail(UNFRAMED if junk else ACK_LATE)
-        self._hang_up()
+            reason = self._silence(exchange)
+            _log.warning("A peer let the time pass.", peer=self._peer, wire_id=exchange.effect.wire_id, reason=reason)
+            self._fail(reason)
+            self._closing = None  # should a connection never end, the next attempt does not wait for it too
+        self._cut()
+
+    def _silence(self, exchange: _Exchange) -> str:
+        """What was missing when the time was over."""
+        if not exchange.sent or self._line is None:
+            return CONNECT_LATE
+        return ACK_UNFINISHED if self._line.deframer.inside else self._junk(self._line) or ACK_LATE
+
+    def _junk(self, line: Line) -> str:
+        """A sentence about what came outside any frame; "" when nothing did."""
+        deframer = line.deframer
+        return unframed(deframer.junk_bytes, deframer.junk_sample) if deframer.junk_bytes else ""
 
     def _fail(self, reason: str, reply: bytes = b"") -> None:
         """Nothing was confirmed: try again, and remember whether the peer may have it all the same."""
@@ -235,95 +289,18 @@ class MllpPeer:
         else:
             self._timer.callLater(0, exchange.result.callback, attempt)
 
-    def _hang_up(self) -> None:
+    def _cut(self) -> None:
+        """Close what there is, without waiting for it."""
         connecting, self._connecting = self._connecting, None
         line, self._line = self._line, None
         if line is not None:
+            if line.there:
+                self._closing = line
             line.cut()
         if connecting is not None:
             connecting.cancel()
 
 
-def _verdict(ack: Ack, frame: bytes) -> Attempt:
-    """What an acknowledgment of our message says about its delivery."""
-    if ack.accepted:
-        return Attempt(outcome=Outcome.DELIVERED, reason=f"MSA-1 was {ack.code}", reply=frame)
-    if ack.error_code in TRY_AGAIN_CODES:
-        return Attempt(outcome=Outcome.RETRY, reason=f"MSA-1 was {ack.code}, for a passing reason", reply=frame)
-    return Attempt(outcome=Outcome.FAILED, reason=f"MSA-1 was {ack.code}", reply=frame)
-
-
-def _answers_twice(body: bytes) -> bool:
-    """Whether our message asks for the application's answer besides the accept acknowledgment (MSH-16)."""
-    try:
-        return "application" in wanted(Message.parse(body).header, "AA")
-    except MessageFault:
-        return False
-
-
 def _cancel(later: Later | None) -> None:
     if later is not None and later.active():
         later.cancel()
-
-
-@implementer(IHandshakeListener)
-class _Line(Protocol):
-    """One connection to the peer."""
-
-    def __init__(self, owner: MllpPeer, *, tls: bool) -> None:
-        self._owner = owner
-        self._tls = tls
-        self._there = False  # connected
-        self._ready = False  # and, with TLS, shaken hands
-        self._cut = False
-        self.deframer = Deframer(frame_bytes_max=ANSWER_BYTES_MAX, junk_bytes_max=JUNK_BYTES_MAX)
-
-    def connectionMade(self) -> None:
-        self._there = True
-        if self._cut:
-            self._wire().abortConnection()
-            return
-        keep_alive(self._wire())
-        if not self._tls:
-            self.handshakeCompleted()
-
-    def handshakeCompleted(self) -> None:
-        self._ready = True
-        self._owner.opened(self)
-
-    def dataReceived(self, data: bytes) -> None:
-        if not self._cut:
-            self._owner.heard(self, self.deframer.feed(data))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002  # how it ended changes nothing
-        self._there = self._ready = False
-        if not self._cut:
-            self._owner.lost(self)
-
-    def fit(self) -> bool:
-        """Whether a message may be sent on it: the peer has neither closed nor spoken in the meantime."""
-        return self._ready and not closed_or_talking(self._wire())
-
-    def say(self, framed: bytes) -> None:
-        write_now(self._wire(), framed)
-
-    def cut(self) -> None:
-        """Close it at once, and hear nothing more of it."""
-        self._cut = True
-        if self._there:
-            self._wire().abortConnection()
-
-    def _wire(self) -> Wire:
-        return cast("Wire", self.transport)
-
-
-class _Dial(Factory):
-    """Gives the endpoint the line that was made for it."""
-
-    noisy = False
-
-    def __init__(self, line: _Line) -> None:
-        self._line = line
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol:  # noqa: ARG002  # there is one peer
-        return self._line

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from referral_engine.journal.rows import EffectRow
 from referral_engine.loop.events import Outcome
-from referral_engine.transports.transport import Attempt
+from referral_engine.transports.transport import Attempt, MayWrite, too_late
 
 DIRECTORY_MODE: Final = 0o750
 FILE_MODE: Final = 0o640  # the program that picks it up is in our group
@@ -49,16 +49,21 @@ class Spool:
     Writing the same sending twice leaves one file; the name is the idempotency key for whoever picks it up.
     """
 
+    name = "spool"
+    repeats_safely = True  # by the file's name
+
     def __init__(self, *, directory: str, in_thread: InThread) -> None:
         """Write into `directory`, which is made when it is missing."""
         self._directory = directory
         self._in_thread = in_thread
 
-    def deliver(self, effect: EffectRow) -> Deferred[Attempt]:
+    def deliver(self, effect: EffectRow, may_write: MayWrite) -> Deferred[Attempt]:
         """Write `effect.body`, whole or not at all."""
         name = file_name(effect)
         if not name:
             return succeed(Attempt(outcome=Outcome.FAILED, reason=BAD_NAME))
+        if not may_write():
+            return succeed(too_late())
         written = self._in_thread(lambda: publish(self._directory, name, effect.body))
         return written.addCallbacks(self._written, self._not_written)
 
@@ -105,13 +110,14 @@ def publish(directory: str, name: str, body: bytes) -> bool:
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if _is_there(folder, name, body):
+            os.fsync(folder)  # whoever gave it its name may have died before this
             return False
         part = f".{name}.part"
-        _write(folder, part, body)
         try:
+            _write(folder, part, body)
             _reveal(folder, part, name, body)
         finally:
-            _remove(folder, part)
+            _remove(folder, part)  # on a full disk it would keep smaller ones from leaving
         os.fsync(folder)
     finally:
         os.close(folder)

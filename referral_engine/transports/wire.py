@@ -6,6 +6,7 @@ import socket
 from contextlib import suppress
 from typing import Final, Protocol
 
+from cryptography.x509 import Certificate
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.tcp import Connection
 
@@ -66,25 +67,8 @@ class Wire(Protocol):
 class PeerCertificate(Protocol):
     """A pyOpenSSL certificate."""
 
-    def to_cryptography(self) -> Certified:
+    def to_cryptography(self) -> Certificate:
         """The same as a certificate of `cryptography`."""
-        ...
-
-
-class Certified(Protocol):
-    """A certificate of `cryptography`."""
-
-    @property
-    def subject(self) -> Subject:
-        """Who it was made for."""
-        ...
-
-
-class Subject(Protocol):
-    """A distinguished name."""
-
-    def rfc4514_string(self) -> str:
-        """As text."""
         ...
 
 

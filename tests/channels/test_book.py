@@ -89,11 +89,11 @@ def test_a_second_engine_file_is_refused() -> None:
 def test_warnings_do_not_stop_the_engine() -> None:
     files = shipped_files()
     name = "channels/imaging-northside.toml"
-    files[name] = files[name].replace('"127.0.0.1"', '"ris.northside.example"')
+    files[name] = files[name].split("[[test]]", maxsplit=1)[0]
 
     book = read_book(files)
 
-    assert [problem.code for problem in book.warnings] == ["CHW02"]
+    assert [problem.code for problem in book.warnings] == ["CHW01"]
 
 
 def test_one_changed_letter_is_another_version() -> None:
@@ -157,6 +157,7 @@ def test_what_an_unreadable_engine_file_defines_is_not_also_missed_by_the_channe
 def test_a_thousand_channels_are_checked_while_the_analyst_waits() -> None:
     files = shipped_files()
     text = files.pop("channels/cardiology-heart-group.toml")
+    del files["conf/partners/cardiology-heart-group.toml"]  # nobody bears its name any more
     for number in range(1000):
         first_nine = f"1{number:08d}"
         npi = f"{first_nine}{npi_check_digit(first_nine)}"

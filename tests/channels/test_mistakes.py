@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from referral_engine.channels.lint import render_report
 from tests.channels.shipped import SAMPLES, shipped_files
 
 MISTAKES = sorted((Path(__file__).parent / "mistakes").glob("*.toml"))
+TODAY = date(2026, 3, 2)  # the day after a permission ended, a month before another will
 NOT_ONE_LINE = {"CH003", "CH005"}  # a huge file and a second engine.toml: tested in test_source and test_book
 
 
@@ -20,7 +22,7 @@ def test_a_mistake_is_told_in_exactly_these_words(path: Path) -> None:
     text = path.read_text()
     name = text.split("\n", 1)[0].removeprefix("# as ")
 
-    problems = check_files({**shipped_files(), name: text}, SAMPLES)
+    problems = check_files({**shipped_files(), name: text}, SAMPLES, today=TODAY)
 
     assert render_report(problems, 1) + "\n" == path.with_suffix(".txt").read_text()
 
@@ -30,7 +32,7 @@ def test_one_mistake_is_one_message_with_the_code_of_its_file(path: Path) -> Non
     text = path.read_text()
     name = text.split("\n", 1)[0].removeprefix("# as ")
 
-    problems = check_files({**shipped_files(), name: text}, SAMPLES)
+    problems = check_files({**shipped_files(), name: text}, SAMPLES, today=TODAY)
 
     assert [problem.code for problem in problems] == [path.stem.split("-", 1)[0]]
 
@@ -45,7 +47,7 @@ def test_every_caret_stands_under_what_is_meant() -> None:
     for path in MISTAKES:
         text = path.read_text()
         name = text.split("\n", 1)[0].removeprefix("# as ")
-        for problem in check_files({**shipped_files(), name: text}, SAMPLES):
+        for problem in check_files({**shipped_files(), name: text}, SAMPLES, today=TODAY):
             end = problem.column - 1 + problem.width
             assert 0 < problem.width <= len(problem.source or " "), path.stem
             assert end <= len(problem.source) + 1, path.stem  # a missing quotation mark is behind the last letter

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from referral_engine.channels.book import Book, read_book
-from referral_engine.channels.parties import party_for
+from referral_engine.channels.parties import Caller, party_for
 from tests.channels.shipped import order, shipped_files
 
 
@@ -23,7 +23,7 @@ def book() -> Book:
     ],
 )
 def test_a_sender_is_known_by_msh_3_and_msh_4(book: Book, sender: str, kind: str, name: str) -> None:
-    party = party_for(book, order("REFCARD", "1", sender=sender).header, "127.0.0.1")
+    party = party_for(book, order("REFCARD", "1", sender=sender).header, Caller(peer="127.0.0.1"))
 
     assert party is not None
     assert (party.kind, party.name) == (kind, name)
@@ -32,7 +32,7 @@ def test_a_sender_is_known_by_msh_3_and_msh_4(book: Book, sender: str, kind: str
 
 @pytest.mark.parametrize("sender", ["STRANGER|SPRINGFIELD", "EHR|ELSEWHERE", "CENTRICITY|NORTHSIDE", "|"])
 def test_a_sender_nobody_named_is_no_party(book: Book, sender: str) -> None:
-    assert party_for(book, order("REFCARD", "1", sender=sender).header, "127.0.0.1") is None
+    assert party_for(book, order("REFCARD", "1", sender=sender).header, Caller(peer="127.0.0.1")) is None
 
 
 def test_an_address_can_be_asked_for() -> None:
@@ -41,16 +41,16 @@ def test_an_address_can_be_asked_for() -> None:
     book = read_book(files)
     header = order("REFCARD", "1").header
 
-    assert party_for(book, header, "10.0.0.5") is not None
-    assert party_for(book, header, "10.0.0.6") is None
+    assert party_for(book, header, Caller(peer="10.0.0.5")) is not None
+    assert party_for(book, header, Caller(peer="10.0.0.6")) is None
 
 
 def test_a_sender_that_is_anyone_is_asked_last() -> None:
     files = {**shipped_files(), "conf/feeds/any.toml": '[feed]\nname = "any"\n'}
     book = read_book(files)
 
-    known = party_for(book, order("REFCARD", "1").header, "127.0.0.1")
-    stranger = party_for(book, order("REFCARD", "1", sender="NEW|NEW").header, "127.0.0.1")
+    known = party_for(book, order("REFCARD", "1").header, Caller(peer="127.0.0.1"))
+    stranger = party_for(book, order("REFCARD", "1", sender="NEW|NEW").header, Caller(peer="127.0.0.1"))
 
     assert known is not None
     assert stranger is not None

@@ -13,7 +13,7 @@ def test_the_projects_own_files_are_clean() -> None:
     said = run("check")
 
     assert said.exit_status == 0
-    assert said.out == "7 files checked, no problems\n"
+    assert said.out == "11 files checked, no problems\n"
 
 
 def test_a_planted_mistake_is_shown_with_its_line_its_column_and_what_to_do(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_planted_mistake_is_shown_with_its_line_its_column_and_what_to_do(tmp_
     assert 'kind        = "mlpp"' in said.out
     assert "^^^^" in said.out
     assert 'did you mean "mllp"?' in said.out
-    assert said.out.endswith("7 files checked, 1 error\n")
+    assert said.out.endswith("11 files checked, 1 error\n")
 
 
 def test_every_mistake_is_shown_at_once(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_channel_is_looked_at_together_with_what_it_names_however_its_path_is_
 
 def test_a_folder_means_the_files_in_it() -> None:
     assert run("check", "channels/").out == "3 files checked, no problems\n"
-    assert run("check", "conf").out == "4 files checked, no problems\n"
+    assert run("check", "conf").out == "8 files checked, no problems\n"
 
 
 def test_a_draft_elsewhere_may_use_our_calendars_and_gateways(tmp_path: Path) -> None:
@@ -141,3 +141,16 @@ def test_a_broken_file_of_the_configuration_is_found_by_check_and_refused_by_all
         said = run(*words, "--conf", engine)
         assert said.exit_status == 78, words
         assert f"{engine}:" in said.err
+
+
+def test_a_permission_for_plain_mllp_that_is_over_is_an_error_and_refuses_the_start(tmp_path: Path) -> None:
+    engine = copied_site(tmp_path)
+    permission = 'insecure_plaintext = true\ninsecure_reason = "a VPN"\ninsecure_until = 2020-01-01\n'
+    rewrite(engine, 'bind            = "127.0.0.1"', f'bind = "192.0.2.1"\n{permission}#')
+
+    checked, started = run("check", "--conf", engine), run("run", "--conf", engine)
+
+    assert checked.exit_status == 1
+    assert "error[CH317]: plain MLLP was permitted until 2020-01-01" in checked.out
+    assert started.exit_status == 78
+    assert "error[CH317]" in started.err

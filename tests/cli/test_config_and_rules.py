@@ -37,7 +37,7 @@ def test_config_of_a_channel_that_does_not_exist_names_those_that_do() -> None:
     said = run("config", "nobody")
 
     assert said.exit_status == 1
-    assert "there is no channel nobody; there are: cardiology-heart-group" in said.err
+    assert "there is no channel, feed or partner nobody; there are: cardiology-heart-group" in said.err
 
 
 def test_a_conf_file_that_was_named_must_be_there(tmp_path: Path) -> None:
@@ -74,3 +74,12 @@ def test_rules_json_tells_the_same() -> None:
     assert [table["title"] for table in tables] == [*(f"Track {name}" for name in TABLES), "Clocks"]
     assert all(len(row) == len(table["heads"]) for table in tables for row in table["rows"])
     assert {row[0] for row in tables[-1]["rows"]} == {kind.value for kind in Kind}
+
+
+def test_config_of_a_partner_or_a_feed_shows_who_may_talk_to_us_and_how() -> None:
+    said = run("config", "scanner")
+
+    assert said.exit_status == 0
+    assert '["MDM^*"]' in said.out
+    assert "conf/partners/scanner.toml:7" in said.out
+    assert "feed.party" in said.out

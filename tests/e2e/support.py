@@ -172,6 +172,10 @@ class Site:
         path = self.root / name
         path.write_text(path.read_text() + text)
 
+    def lines_of(self, table: str, *lines: str) -> None:
+        """More lines in a table of conf/engine.toml."""
+        self._rewrite("conf/engine.toml", rf"(?m)^\[{table}\]$", "\n".join((f"[{table}]", *lines)))
+
     def _rewrite(self, name: str, pattern: str, replacement: str) -> None:
         path = self.root / name
         text, count = re.subn(pattern, replacement, path.read_text())
@@ -188,6 +192,12 @@ class Site:
         """All the daemon ever said on stderr."""
         path = self.root / "stderr.log"
         return path.read_text() if path.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """Of the daemon that runs."""
+        assert self.process is not None, "it was started"
+        return self.process.pid
 
     def start(self) -> str:
         """Start the daemon and wait for its ready line, which is returned."""

@@ -43,7 +43,7 @@ def refusing(live: Site) -> Iterator[Callable[[], None]]:
     def relent() -> None:
         partner.answers = "AA"
 
-    partner.answers = "AE"
+    partner.answers = "AR"
     yield relent
     relent()
 

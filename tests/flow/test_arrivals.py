@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from referral_engine.flow.inputs import SetAside
+from referral_engine.hl7.ack import read_ack
+from referral_engine.hl7.batch import split_batch
 from referral_engine.journal.rows import Disposition
 from tests.flow.stage import BOOKING, ORDER, arrived, door, engine, kinds, owed, row, said, sample, tasks, whole
 
@@ -165,25 +167,96 @@ def test_a_blank_frame_is_kept_and_there_is_nobody_to_answer() -> None:
     assert row(stage, receipt).raw == b"\r\n"
 
 
-def test_several_messages_in_one_frame_are_answered_ae_and_none_is_applied() -> None:
+def wrapped(*messages: bytes, stated: int | None = None) -> bytes:
+    """A file of one batch, as an interface engine writes it."""
+    count = len(messages) if stated is None else stated
+    head = b"FHS|^~\\&|EHR|SPRINGFIELD|REFERRAL_ENGINE|REFERRALS|20260302||||F1\rBHS|^~\\&|EHR|SPRINGFIELD|||||||B1\r"
+    return head + b"".join(messages) + b"BTS|%d\rFTS|1\r" % count
+
+
+def test_several_messages_in_one_frame_are_each_taken_and_each_answered() -> None:  # H058
     stage = engine()
-    raw = sample(ORDER) + sample("orm-o01-electrophysiology-ppo.hl7")
 
-    receipt = stage.receive(raw)
+    receipt = stage.receive(sample(ORDER) + sample("orm-o01-electrophysiology-ppo.hl7"))
 
-    assert said(receipt) == "AE"
+    answers = split_batch(receipt.answer)
+    assert [read_ack(one).code for one in answers] == ["AA", "AA"]
+    assert [read_ack(one).control_id for one in answers] == ["EHR1001", "EHR6001"]
+    assert [line.disposition for line in stage.journal.read().messages()] == [Disposition.APPLIED] * 2
+    assert len(stage.journal.read().referrals()) == 2
+
+
+def test_a_batch_is_answered_by_a_batch_that_names_it() -> None:  # H058
+    stage = engine()
+
+    receipt = stage.receive(wrapped(sample(ORDER), sample("orm-o01-electrophysiology-ppo.hl7")))
+
+    names = [line[:3] for line in receipt.answer.split(b"\r")]
+    assert names == [b"FHS", b"BHS", b"MSH", b"MSA", b"MSH", b"MSA", b"BTS", b"FTS", b""]
+    head = receipt.answer.split(b"\r")[1].split(b"|")
+    assert head[4:6] == [b"EHR", b"SPRINGFIELD"]
+    assert head[11] == b"B1"
+    assert b"\rBTS|2\r" in receipt.answer
+
+
+def test_a_batch_sent_again_gets_the_same_bytes_and_does_nothing_twice() -> None:  # H059
+    stage = engine()
+    raw = wrapped(sample(ORDER), sample("orm-o01-electrophysiology-ppo.hl7"))
+    first = stage.receive(raw)
+
+    again = stage.receive(raw)
+
+    assert again.answer == first.answer
+    assert again.duplicate
+    assert len(stage.journal.read().messages()) == 2
+
+
+def test_a_batch_that_was_sent_in_part_before_is_completed() -> None:  # H059
+    stage = engine()
+    stage.receive(sample(ORDER))
+
+    stage.receive(wrapped(sample(ORDER), sample("orm-o01-electrophysiology-ppo.hl7")))
+
+    assert len(stage.journal.read().messages()) == 2
+    assert len(stage.journal.read().referrals()) == 2
+
+
+def test_one_unreadable_message_of_a_batch_is_refused_alone() -> None:  # H058
+    stage = engine()
+
+    receipt = stage.receive(wrapped(sample(ORDER), b"MSH|^~\\&|EHR|SPRINGFIELD\r"))
+
+    assert [read_ack(one).code for one in split_batch(receipt.answer)] == ["AA", "AR"]
+    assert {line.disposition for line in stage.journal.read().messages()} == {
+        Disposition.APPLIED,
+        Disposition.QUARANTINED,
+    }
+
+
+def test_a_batch_that_counts_more_than_came_is_a_task() -> None:  # H058
+    stage = engine()
+
+    stage.receive(wrapped(sample(ORDER), stated=3))
+
+    assert "quarantine" in kinds(stage)
+    assert any("says it holds 3 messages, and 1 came" in task.reason for task in stage.journal.read().tasks())
+
+
+def test_an_empty_batch_is_kept_and_refused() -> None:
+    stage = engine()
+
+    receipt = stage.receive(wrapped())
+
     assert row(stage, receipt).disposition is Disposition.QUARANTINED
-    assert row(stage, receipt).raw == raw
-    assert not stage.journal.read().referrals()
-    assert kinds(stage) == ["quarantine"]
+    assert "a batch without a message" in row(stage, receipt).reason
 
 
-def test_a_frame_of_nothing_but_headers_is_answered_ae_too() -> None:
+def test_a_frame_of_nothing_but_headers_is_refused_and_kept() -> None:
     stage = engine()
 
     receipt = stage.receive(sample(ORDER) + b"MSH|^~\\&|EHR\r" * 10_001)
 
-    assert said(receipt) == "AE"
+    assert said(receipt) == "AR"
     assert row(stage, receipt).disposition is Disposition.QUARANTINED
 
 

@@ -21,7 +21,7 @@ def test_nothing_of_a_batch_is_stored_when_one_of_it_breaks(monkeypatch: pytest.
     real = door_module.arrive
 
     def breaks_on_the_second(turn, given):
-        if given.raw == sample(OTHER):
+        if given.arrived.raw == sample(OTHER):
             raise ZeroDivisionError
         return real(turn, given)
 
@@ -53,13 +53,13 @@ def _broken(turn, given):
 
 def test_neighbours_of_poison_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the service does with a batch that broke: each alone, and the poison set aside."""
-    from referral_engine.service.door import Broken, through
+    from referral_engine.service.handling import Broken, through
 
     stage = engine()
     real = door_module.arrive
 
     def breaks(turn, given):
-        if given.raw == sample(OTHER):
+        if given.arrived.raw == sample(OTHER):
             raise ZeroDivisionError
         return real(turn, given)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from referral_engine.base.errors import WireError
-from referral_engine.hl7.mllp import EVIDENCE_BYTES_MAX, Deframer, enframe
+from referral_engine.hl7.mllp import BLANK_BYTES_MAX, EVIDENCE_BYTES_MAX, Deframer, enframe
 
 A = b"MSH|^~\\&|A|B|C|D|2026||ADT^A01|1|P|2.5\rPID|1||7\r"
 B = b"MSH|^~\\&|A|B|C|D|2026||ADT^A01|2|P|2.5\rPID|1||8\r"
@@ -18,9 +20,9 @@ def _reason(deframer: Deframer) -> str:
     return deframer.error.reason if deframer.error else ""
 
 
-def _run(stream: bytes, sizes: list[int], **options: int) -> tuple[list[bytes], str, tuple[int, ...]]:
+def _run(stream: bytes, sizes: list[int], **options: Any) -> tuple[list[bytes], str, tuple[int, ...]]:
     """Feed a stream in chunks of these sizes, over and over, until it is used up or broken."""
-    deframer = Deframer(**options)  # type: ignore[arg-type]  # only the two limits are passed
+    deframer = Deframer(**options)
     frames: list[bytes] = []
     at = turn = 0
     while at < len(stream) and deframer.error is None:
@@ -61,23 +63,44 @@ def test_junk_between_frames_is_skipped_and_counted_with_its_offset() -> None:  
     frames = deframer.feed(enframe(A) + b"\r\nLOG connected\x00\r\n" + enframe(B))
 
     assert frames == [A, B]
-    assert deframer.junk_bytes == len(b"LOG connected\x00")
+    assert deframer.junk_bytes == len(b"LOGconnected")
+    assert deframer.blank_bytes == len(b" \x00")
     assert deframer.junk_offset == len(enframe(A)) + 2
     assert deframer.junk_sample.startswith(b"LOG connected")
     assert deframer.error is None
 
 
-def test_junk_without_end_breaks_the_connection_at_its_limit() -> None:
+def test_junk_without_end_breaks_the_connection_at_its_limit() -> None:  # H003, F-D05
     deframer = Deframer(junk_bytes_max=100)
 
+    deframer.feed(b"\n")
     for _ in range(10):
-        deframer.feed(b"\n" * 10)
+        deframer.feed(b"x" * 10)
     assert deframer.error is None
     deframer.feed(b"x")
 
     assert _reason(deframer) == "junk"
     with pytest.raises(WireError, match="100 bytes in a row"):
         deframer.feed(enframe(A))
+
+
+def test_white_space_and_nuls_between_frames_are_tolerated_and_counted() -> None:  # H003
+    deframer = Deframer(junk_bytes_max=0)
+
+    frames = deframer.feed(enframe(A) + b"\x00" * 5000 + b"\r\n \t" + enframe(B))
+
+    assert (frames, deframer.error) == ([A, B], None)
+    assert (deframer.junk_bytes, deframer.blank_bytes, deframer.junk_offset) == (0, 5002, -1)
+
+
+def test_blank_bytes_without_end_are_no_stream_either() -> None:
+    deframer = Deframer()
+
+    deframer.feed(b"\n" * BLANK_BYTES_MAX)
+    assert deframer.error is None
+    deframer.feed(b"\n")
+
+    assert _reason(deframer) == "junk"
 
 
 def test_junk_is_limited_in_a_row_and_not_in_total() -> None:
@@ -110,7 +133,7 @@ def test_a_lone_fs_is_settled_when_the_peer_stays_quiet() -> None:  # H004
 
 @pytest.mark.parametrize("settle", [False, True])
 def test_a_strict_peer_that_leaves_out_cr_is_refused_loudly(settle: bool) -> None:  # H004
-    deframer = Deframer(missing_cr="strict")
+    deframer = Deframer(missing_cr="refuse")
 
     deframer.feed(b"\x0b" + A + b"\x1c")
     frames = deframer.settle() if settle else deframer.feed(enframe(B))
@@ -228,6 +251,17 @@ def test_a_doubly_wrapped_frame_is_unwrapped_and_counted() -> None:  # H013
     assert (deframer.doubled_starts, deframer.remnants, deframer.junk_bytes) == (1, 0, 1)
 
 
+def test_a_doubly_wrapped_frame_is_refused_by_name_where_it_is_not_agreed() -> None:  # H013
+    deframer = Deframer(unwrap_doubled=False)
+
+    frames = deframer.feed(enframe(A) + b"\x0b" + enframe(B) + b"\x1c\r")
+
+    assert frames == [A]
+    assert _reason(deframer) == "doubled-frame"
+    assert "framing.unwrap_doubled" in str(deframer.error)
+    assert (deframer.doubled_starts, deframer.evidence) == (1, B)
+
+
 def test_fs_as_first_payload_byte_is_no_empty_frame() -> None:  # H014
     deframer = Deframer()
 
@@ -258,6 +292,7 @@ def test_an_empty_frame_is_handed_out_and_the_connection_survives() -> None:  # 
         (b"\x16\x03\x01\x02\x0b\x01\x00\x01\xfc\x03\x03", "TLS"),
         (b"\xff\xfd\x18\xff\xfd\x20", "telnet"),
         (b"SSH-2.0-OpenSSH\r\n", "SSH"),
+        (b"\r\nGET / HTTP/1.0\r\n\r\n", "HTTP"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 1000])
@@ -272,6 +307,14 @@ def test_another_protocol_is_reported_by_name(stream: bytes, name: str, size: in
     assert f"speaks {name}," in str(deframer.error)
 
 
+@pytest.mark.parametrize("stream", [A, b"\xef\xbb\xbf" + A, b"FHS|^~\\&|A\r" + A])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_hl7_without_a_frame_is_named(stream: bytes, size: int) -> None:  # H129
+    frames, reason, _ = _run(stream, [size])
+
+    assert (frames, reason) == ([], "no-start-byte")
+
+
 def test_a_log_line_like_http_between_frames_is_only_junk() -> None:  # H018
     assert Deframer().feed(enframe(A) + b"GET / HTTP/1.1\r\n" + enframe(B)) == [A, B]
 
@@ -283,7 +326,24 @@ def test_a_foreign_trailer_is_named_in_the_error_and_can_be_set() -> None:  # H1
     refused.feed(stream)
 
     assert "followed by 0x00, not 0x0D" in str(refused.error)
+    assert "framing.trailer" in str(refused.error)
     assert Deframer(end=b"\x1c\x00").feed(stream) == [A, B]
+    assert enframe(A, b"\x1c\x00") + enframe(B, b"\x1c\x00") == stream
+
+
+@given(
+    stream=st.lists(st.sampled_from([b"\x0b", b"\x1c", b"\x00", b"\r", b"MSH|", b"x"]), max_size=20).map(b"".join),
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+)
+def test_a_foreign_trailer_is_cut_the_same_for_any_chunking(stream: bytes, sizes: list[int]) -> None:  # H130
+    options = {"end": b"\x1c\x00", "missing_cr": "refuse", "unwrap_doubled": False}
+
+    whole = _run(stream, [max(len(stream), 1)], **options)
+    cut = _run(stream, sizes, **options)
+
+    assert cut[:2] == whole[:2]
+    if not whole[1]:
+        assert cut[2] == whole[2]
 
 
 def test_the_broken_bytes_are_there_for_the_quarantine() -> None:  # H129
@@ -346,3 +406,12 @@ def test_what_was_framed_comes_out_for_any_chunking(messages: list[bytes], sizes
     frames, reason, _ = _run(b"".join(enframe(message) for message in messages), sizes)
 
     assert (frames, reason) == (messages, "")
+
+
+def test_the_everyday_case_and_the_careful_one_agree() -> None:
+    stream = enframe(A) + enframe(B) + enframe(b"x") + enframe(A)
+
+    everyday = Deframer().feed(stream)
+    careful = Deframer().feed(b"\n" + stream)
+
+    assert everyday == careful == [A, B, b"x", A]

@@ -32,24 +32,30 @@ ORDERED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CANARY = "QUETZALCOATLUS"  # a patient's name that is nowhere else
 
 
+_CONTENTS: dict[bytes, bytes] = {}  # by hash, so that a row's bytes are those its key speaks of
+
+
 def a_key(control_id: bytes = b"MSG1", content: bytes = b"content", partner: str = "ehr") -> MessageKey:
+    digest = hashlib.sha256(content).digest()
+    _CONTENTS[digest] = content
     return MessageKey(
         partner=partner,
         sending_application="EPIC",
         sending_facility="MAIN",
         control_id=control_id,
-        sha256=hashlib.sha256(content).digest(),
+        sha256=digest,
     )
 
 
 def a_message(sequence: int, key: MessageKey | None = None, **changes: object) -> MessageRow:
+    known = key or a_key(b"MSG%d" % sequence)
     row = MessageRow(
         sequence=sequence,
-        key=key or a_key(b"MSG%d" % sequence),
+        key=known,
         received_at=sequence * SECOND,
         peer="127.0.0.1",
         type="ORM^O01",
-        raw=b"MSH|made up",
+        raw=_CONTENTS[known.sha256],
         disposition=Disposition.NO_OP,
         level=-1,
         reason="",
@@ -159,6 +165,9 @@ class Spoiled:
 
     def close(self) -> None:
         self.connection.close()
+
+    def abandon(self) -> None:
+        self.connection.abandon()
 
 
 def spoiled(journal: Journal, word: str, error: Exception | None = None, *, after: bool = False) -> None:

@@ -13,6 +13,7 @@ from sqlcipher3 import dbapi2
 
 from referral_engine.base.errors import JournalError
 from referral_engine.journal import database
+from referral_engine.journal.anchor import anchor_path
 from referral_engine.journal.journal import Journal
 from tests.journal.made import CANARY, KEY, a_message, in_memory, messages_in, with_referral
 
@@ -168,8 +169,35 @@ def test_parts_of_different_moments_are_refused(path: str) -> None:
     hand.execute("UPDATE instance SET sequence = 0")
     hand.close()
 
+    with pytest.raises(JournalError, match="from another moment"):
+        Journal.open(path, KEY)
+    Path(anchor_path(path)).unlink()
     with pytest.raises(JournalError, match="a bad copy"):
         Journal.open(path, KEY)
+
+
+def test_an_upgrade_that_was_cut_short_never_happened(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # F-A14: the tables and what the journal says of them change together
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as machine:
+        machine.setattr("referral_engine.journal.journal.settle_instance", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Journal.open(path, KEY, node="K7QD")
+    assert raw_connection(path).execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+
+    Journal.open(path, KEY, node="K7QD").close()
+
+
+def test_a_start_that_was_cut_short_is_known_again(path: str) -> None:
+    Path(path).touch(0o600)
+    hand = raw_connection(path)
+    hand.execute("PRAGMA journal_mode = WAL")
+    hand.execute(f"PRAGMA application_id = {database.APPLICATION}")
+    hand.close()
+
+    Journal.open(path, KEY, node="K7QD").close()
 
 
 def test_opening_again_migrates_nothing(path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlcipher3 import dbapi2
 
-from referral_engine.base.errors import JournalError, MessageFault, OutcomeUnknown
+from referral_engine.base.errors import JournalError, MessageFault, NoRoom, OutcomeUnknown
 from referral_engine.journal.rows import BindingKind
 from referral_engine.loop.referral import Identifier
 from tests.journal.made import (
@@ -105,14 +105,15 @@ def test_a_failed_begin_stores_nothing_and_says_so() -> None:
     assert not isinstance(caught.value, OutcomeUnknown)
 
 
-def test_a_failed_statement_stores_nothing_and_the_next_batch_works() -> None:
+def test_a_full_disk_stores_nothing_and_the_next_batch_works() -> None:
     journal = in_memory()
+    full = dbapi2.OperationalError("database or disk is full")
+    full.sqlite_errorcode = 13
 
-    with pytest.raises(JournalError) as caught, journal.batch(1) as unit:  # noqa: PT012  # the disk fails after it
+    with pytest.raises(NoRoom), journal.batch(1) as unit:  # noqa: PT012  # the disk fails after it
         unit.add_message(a_message(unit.next_sequence()))
-        raise dbapi2.OperationalError("database or disk is full")
+        raise full
 
-    assert not isinstance(caught.value, OutcomeUnknown)
     assert not journal.fenced
     with journal.batch(2) as unit:
         assert messages_in(unit, 1) == [False]

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from referral_engine.base.errors import Altered
 from referral_engine.journal.journal import Journal
+from referral_engine.journal.outbox import UNSETTLED
 from referral_engine.journal.rows import EffectRow, EffectState
 from tests.journal.made import SECOND, an_effect, in_memory
 
@@ -224,3 +226,84 @@ def test_whatever_happens_one_referrals_sendings_are_settled_in_order(steps: lis
     assert sum(map(len, over.values())) == len(steps)
     assert journal.read().conservation().effects_counted == len(steps)
     assert journal.read().counts().owed(EffectState.QUEUED) == 0
+
+
+# H042
+def test_a_held_lane_is_free_again_when_what_holds_it_becomes_pointless() -> None:
+    journal = owing(an_effect(1), an_effect(2, referral="K7QD-0002"))
+    first, second = claimed(journal)
+    with journal.batch(NOW) as unit:
+        unit.settle(first.id, first.token, EffectState.QUEUED, NOW, NOW + SECOND, "MSA-1 was AE", hold=True)
+        unit.release(second.id, second.token)
+    assert claimed(journal) == ()
+
+    with journal.batch(NOW) as unit:
+        unit.withdraw("K7QD-0001", frozenset({"status"}), NOW, "booked")
+
+    assert [row.id for row in claimed(journal)] == [2]
+
+
+# H073, P7
+def test_what_cannot_be_repeated_is_handed_out_as_lost_once_its_lease_is_over() -> None:
+    journal = owing(an_effect(1, transport="sms"), an_effect(2, referral="K7QD-0002"))
+    claimed(journal, NOW)
+
+    with journal.batch(NOW + 61 * SECOND) as unit:
+        lost = unit.lost("ehr", 16)
+        again = unit.claim("ehr", unit.now, 60, 16)
+
+    assert [row.id for row in lost] == [1]
+    assert [(row.id, row.attempts, row.reason) for row in again] == [(2, 2, UNSETTLED)]
+
+
+# F-G22
+def test_what_is_lost_by_one_transport_is_not_sent_again_by_another() -> None:
+    journal = owing(an_effect(1))
+    claimed(journal, NOW)
+
+    with journal.batch(NOW + 61 * SECOND) as unit:
+        again = unit.claim("ehr", unit.now, 60, 16, "spool")
+        lost = unit.lost("ehr", 16, "spool")
+
+    assert (again, [row.id for row in lost]) == ((), [1])
+
+
+# F-B10
+def test_an_altered_sending_is_not_handed_out_and_closes_the_journal() -> None:
+    journal = owing(an_effect(1))
+    journal._connection.execute("UPDATE effects SET body = x'4D5348' WHERE id = 1")
+
+    with pytest.raises(Altered, match="sending 1 "):
+        claimed(journal)
+
+    assert journal.fenced
+
+
+# F-G10
+@pytest.mark.parametrize("limit", [1, 2, 4])
+def test_with_a_backlog_old_and_new_take_turns(limit: int) -> None:
+    late = NOW + 3600 * SECOND
+    journal = owing(*(an_effect(number, referral=f"K7QD-{number}") for number in range(1, 41)))
+    with journal.batch(late) as unit:
+        for number in range(41, 51):
+            unit.owe(an_effect(number, referral=f"K7QD-{number}", created_at=late))
+    order: list[int] = []
+
+    for _ in range(20 // limit):
+        order += [row.id for row in claimed(journal, late, limit=limit)]
+
+    assert sorted(order) == [*range(1, 11), *range(41, 51)]
+    assert max(order.index(number) for number in range(41, 51)) >= 16, "neither came in one go"
+
+
+def test_the_head_of_a_queue_is_as_old_as_its_oldest_sending_and_what_is_not_due_does_not_wait() -> None:
+    journal = owing(an_effect(1, created_at=3 * SECOND), an_effect(2, created_at=SECOND, next_at=NOW + SECOND))
+    with journal.batch(NOW) as unit:
+        now, elsewhere = unit.oldest("ehr"), unit.oldest("cardiology")
+    claimed(journal)
+    with journal.batch(NOW) as unit:
+        on_its_way = unit.oldest("ehr")
+    with journal.batch(NOW + 2 * SECOND) as unit:
+        later = unit.oldest("ehr")
+
+    assert (now, elsewhere, on_its_way, later) == (3 * SECOND, 0, 3 * SECOND, 3 * SECOND)

@@ -91,7 +91,7 @@ def test_messages_are_listed_newest_first_and_by_disposition(journal: Journal) -
     assert [line.sequence for line in reading.messages(disposition=Disposition.NO_OP)] == [4]
     stored = reading.message(3)
     assert stored is not None
-    assert stored.raw == b"MSH|made up"
+    assert stored.raw == b"content"
 
 
 def test_tasks_are_listed_urgent_ones_first(journal: Journal) -> None:

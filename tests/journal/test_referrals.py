@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from referral_engine.base.errors import JournalError
 from referral_engine.base.ident import Phi
-from referral_engine.journal import referrals
+from referral_engine.journal import parked, referrals
+from referral_engine.journal.journal import Journal
 from referral_engine.journal.rows import BindingKind
 from referral_engine.loop.referral import Identifier, PatientId
-from tests.journal.made import CANARY, a_referral, in_memory, with_referral
+from tests.journal.made import CANARY, a_message, a_referral, in_memory, with_referral
 
 PLACER = Identifier(value="P1", authority="EHR")
 
@@ -151,12 +154,64 @@ def test_a_patients_referrals_come_newest_first_across_batches() -> None:
 def test_evidence_waits_under_its_numbers_until_it_is_taken() -> None:
     journal = in_memory()
     with journal.batch(1) as unit:
-        unit.park(4, [(BindingKind.PLACER, PLACER), (BindingKind.FILLER, Identifier())])
-        unit.park(3, [(BindingKind.PLACER, Identifier(value="P1"))])
-        unit.park(3, [(BindingKind.PLACER, Identifier(value="P1"))])
+        first, second = unit.next_sequence(), unit.next_sequence()
+        unit.park(second, [("placer", "P1"), ("filler", "F1")])
+        unit.park(first, [("placer", "P1")])
+        unit.park(first, [("placer", "P1")])
+        assert unit.parked(BindingKind.PLACER, "P1") == (first, second)
+        unit.add_message(a_message(first))
+        unit.add_message(a_message(second))
 
     with journal.batch(2) as unit:
-        assert unit.parked(BindingKind.PLACER, "P1", "EHR") == (3, 4)
-        assert unit.parked(BindingKind.PLACER, "P1", "OTHER") == (3,)
-        unit.unpark(3)
-        assert unit.parked(BindingKind.PLACER, "P1", "EHR") == (4,)
+        assert unit.parked(BindingKind.PLACER, "P1") == (first, second)
+        assert unit.parked(BindingKind.FILLER, "F1") == (second,)
+        assert unit.parked(BindingKind.FILLER, "P1") == ()
+        unit.unpark(first)
+        assert unit.parked(BindingKind.PLACER, "P1") == (second,)
+    with journal.batch(3) as unit:
+        assert unit.parked(BindingKind.PLACER, "P1") == (second,)
+
+
+def test_what_a_broken_batch_parked_or_took_is_as_it_was() -> None:
+    journal = in_memory()
+    with journal.batch(1) as unit:
+        first = unit.next_sequence()
+        unit.park(first, [("placer", "P1")])
+        unit.add_message(a_message(first))
+
+    with pytest.raises(ZeroDivisionError), journal.batch(2) as unit:  # noqa: PT012  # it breaks after its work
+        unit.unpark(first)
+        unit.park(unit.next_sequence(), [("placer", "P1")])
+        raise ZeroDivisionError
+
+    with journal.batch(3) as unit:
+        assert unit.parked(BindingKind.PLACER, "P1") == (first,)
+
+
+def test_evidence_is_found_again_after_a_restart_and_when_its_run_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parked, "TAIL_MAX", 10)
+    monkeypatch.setattr(parked, "RUN_STEP", 7)
+    path = str(tmp_path / "journal.db")
+    journal = Journal.open(path, None)
+    numbers: dict[int, int] = {}
+    for batch in range(40):
+        with journal.batch(batch) as unit:
+            for _ in range(3):
+                sequence = unit.next_sequence()
+                numbers[sequence] = sequence % 50
+                unit.park(sequence, [("placer", f"P{sequence % 50}"), ("filler", f"F{sequence}")])
+                unit.add_message(a_message(sequence))
+            if batch == 20:
+                unit.unpark(5)
+                del numbers[5]
+        if batch % 9 == 8:
+            journal.close()
+            journal = Journal.open(path, None)
+        with journal.batch(batch) as unit:
+            for number in range(50):
+                waiting = tuple(one for one, its in numbers.items() if its == number)
+                assert unit.parked(BindingKind.PLACER, f"P{number}") == waiting
+    assert journal._connection.execute("SELECT count(*) FROM parked").fetchone()[0] > 100
+    journal.close()

@@ -24,13 +24,27 @@ from tests.journal.made import (
 )
 
 # These walk a whole table in its own order and stop at their limit, or are asked for by `verify` only.
-WALKS = {"_REFERRALS", "_MESSAGES", "_MESSAGES_OF", "_OUTBOX", "_ALL_TASKS", "_SUMS", "_STATUS", "_TALLIES"}
+WALKS = {
+    "_SUSPECTS",  # the few messages the engine stopped with
+    "_REFERRALS",
+    "_MESSAGES",
+    "_MESSAGES_OF",
+    "_OUTBOX",
+    "_ALL_TASKS",
+    "_SUMS",
+    "_STATUS",
+    "_TALLIES",
+    "_COUNTED",
+    "_MISSING",
+}
 
 
 def statements() -> list[tuple[str, str]]:
     """Every statement of the journal that looks for rows, by its constant's name."""
     found = []
     for module in pkgutil.iter_modules(package.__path__):
+        if module.name.startswith("schema_"):  # a step of the schema walks every row once
+            continue
         for name, value in vars(importlib.import_module(f"{package.__name__}.{module.name}")).items():
             texts = value.values() if isinstance(value, dict) else [value]
             found += [
@@ -60,6 +74,7 @@ def test_no_statement_of_the_path_is_compiled_again() -> None:
         referral = f"K7QD-{number:04}"
         with journal.batch(number) as unit:
             first, second = unit.next_sequence(), unit.next_sequence()
+            unit.look_ahead([a_key(b"MSG%d" % first)], [("placer", f"P{number}")])
             unit.earlier(a_key(b"MSG%d" % first))
             unit.bound(BindingKind.PLACER, f"P{number}", "EHR")
             unit.add_message(a_message(first, referral=referral))
@@ -75,13 +90,13 @@ def test_no_statement_of_the_path_is_compiled_again() -> None:
                 unit.settle(row.id, row.token, EffectState.DELIVERED, number)
             unit.open_task(a_task(referral=referral))
             unit.close_tasks(referral, frozenset({"call-patient"}), number, "")
-            unit.parked(BindingKind.PLACER, f"P{number}", "EHR")
+            unit.parked(BindingKind.PLACER, f"P{number}")
             unit.audit(a_line(number))
         with journal.batch(number) as unit:
             unit.save_referral(a_referral(referral, channel="other"), number, new=False)
             unit.message(first)
 
-    journal._connection.set_authorizer(lambda *what: compiled.append(what) or 0)
+    journal._connection.set_authorizer(lambda *what: compiled.append(what) or 0 if what[1] != "wal_checkpoint" else 0)
     for number in range(1, 4):
         one_turn(number)
     compiled.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute, succeed
@@ -12,10 +12,13 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from referral_engine.channels.engine import Listener
+from referral_engine.channels.partner import ANYONE, Partner
 from referral_engine.flow.inputs import Arrived, Input, Receipt, SetAside
 from referral_engine.hl7.mllp import enframe
+from referral_engine.service.busy import Busy, silence
 from referral_engine.service.door import Door
 from referral_engine.service.executor import SynchronousExecutor
+from referral_engine.service.host import LocalHost
 from referral_engine.service.listener import MllpListener
 
 
@@ -105,15 +108,28 @@ class Wire(StringTransport):
 class Bench:
     """A listener over a door over a recording step, on a clock that the test moves."""
 
-    def __init__(self, *, executor: Any = None, settings: Listener | None = None, **door: Any) -> None:
+    def __init__(
+        self,
+        *,
+        executor: Any = None,
+        settings: Listener | None = None,
+        partners: Mapping[str, Partner] | None = None,
+        busy: Busy = silence,
+        descriptors_max: int = 0,
+        step: Any = None,
+        **door: Any,
+    ) -> None:
         self.clock = Clock()
-        self.step = RecordingStep()
-        self.door: Door[None] = Door(
-            step=self.step, read=lambda: None, executor=executor or SynchronousExecutor(), clock=self.clock, **door
-        )
+        self.step = step or RecordingStep()
+        host = LocalHost(step=self.step, read=lambda: None, executor=executor or SynchronousExecutor())
+        self.door = Door(host=host, clock=self.clock, **door)
         settings = settings or Listener()
         context: Any = object() if settings.tls else None  # never used: nothing is listening
-        self.listener = MllpListener(settings, door=self.door, clock=self.clock, tls=context)
+        known = partners or {}
+        self.listener = MllpListener(
+            settings, door=self.door, clock=self.clock, tls=context, busy=busy, descriptors_max=descriptors_max,
+            partner_of=lambda peer, _certificates: known.get(peer, ANYONE),
+        )  # fmt: skip
         self.door.on_batch.append(self.listener.flush)
         self.door.on_room.append(self.listener.resume)
         self.door.on_fenced.append(self.listener.drop)

@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
 
-from referral_engine.base.errors import ConfigError
-from referral_engine.service.control import REQUEST_BYTES_MAX, Control, Refused
+from referral_engine.base.errors import ConfigError, Refused
+from referral_engine.service.control import REQUEST_BYTES_MAX, Control
 from referral_engine.service.control_client import ControlError, ask
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import fail
 from twisted.internet.task import Clock
 
 from referral_engine.base.errors import JournalError, OutcomeUnknown
 from referral_engine.flow.inputs import Arrived, Claim, Input, Receipt, SetAside, Settled, Ticked
 from referral_engine.loop.events import Outcome
-from referral_engine.service.door import Door
+from referral_engine.service.door import Door, HandlingBroke
 from referral_engine.service.executor import SynchronousExecutor
+from referral_engine.service.host import LocalHost
 from tests.service.doubles import PausedExecutor, RecordingStep
 
 
@@ -21,9 +23,8 @@ class _Door:
     def __init__(self, executor: object = None, **more: object) -> None:
         self.clock = Clock()
         self.step = RecordingStep()
-        self.door: Door[None] = Door(
-            step=self.step, read=lambda: None, executor=executor or SynchronousExecutor(), clock=self.clock, **more
-        )
+        host = LocalHost(step=self.step, read=lambda: None, executor=executor or SynchronousExecutor())
+        self.door = Door(host=host, clock=self.clock, **more)
         self.receipts: list[bytes] = []
         self.failures: list[type[BaseException]] = []
 
@@ -126,7 +127,7 @@ def test_a_command_that_breaks_fails_alone() -> None:
     bench.submit(b"1")
     bench.turn()
 
-    assert told == [ValueError]
+    assert told == [HandlingBroke]
     assert bench.receipts == [b"fine"]
 
 
@@ -155,11 +156,9 @@ def test_a_journal_that_fails_is_never_asked_again_and_nobody_gets_a_receipt(err
 def test_a_journal_that_cannot_be_read_fences_too() -> None:
     bench = _Door()
     told: list[type[BaseException]] = []
+    bench.door.host.ping = lambda: fail(JournalError("page hash"))  # type: ignore[method-assign]  # the disk answers no more
 
-    def unreadable(_reading: None) -> None:
-        raise JournalError("page hash")
-
-    bench.door.ask(unreadable).addErrback(lambda failure: told.append(failure.type))
+    bench.door.ping().addErrback(lambda failure: told.append(failure.type))
 
     assert told == [JournalError]
     assert bench.door.fenced == "JournalError"

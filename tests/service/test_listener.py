@@ -150,7 +150,7 @@ def test_junk_between_frames_is_counted_and_the_next_frame_is_not_lost() -> None
     bench.turn()
 
     assert wire.value() == framed(b"ACK 1", b"ACK 2")
-    assert bench.listener.counts.junk_bytes == len(b"log line")
+    assert (bench.listener.counts.junk_bytes, bench.listener.counts.blank_bytes) == (len(b"logline"), 1)
 
 
 def test_a_frame_whose_cr_never_comes_is_answered_after_a_moment() -> None:
@@ -327,26 +327,42 @@ def test_a_connection_that_waits_for_the_disk_is_not_idle() -> None:
     assert wire.value() == framed(b"ACK 1")
 
 
-def test_a_frame_that_drips_for_more_than_a_minute_ends_the_connection() -> None:
+def test_a_frame_that_drips_ends_the_connection_after_seconds() -> None:  # F-D02
     bench = Bench()
     wire = bench.must_connect()
     wire.protocol.dataReceived(b"\x0bMSH")
 
-    for _ in range(62):
+    for _ in range(8):
         bench.clock.advance(1.0)
         if not wire.ended:
             wire.protocol.dataReceived(b"x")
 
     assert wire.ended == "closed"
-    assert bench.listener.counts.errors == {"frame-timeout": 1}
+    assert bench.listener.counts.errors == {"frame-too-slow": 1}
     assert [one for batch in bench.step.batches for one in batch] == [
         FrameBroken(
-            evidence=b"MSH" + b"x" * 60,
+            evidence=b"MSH" + b"x" * 5,
             peer="10.0.0.7",
-            reason="frame-timeout",
-            sentence="a frame was begun and did not end in time",
+            reason="frame-too-slow",
+            sentence="a frame came in more slowly than the minimum rate",
+            listener="default",
         )
     ]
+
+
+def test_a_frame_that_is_fast_enough_and_never_ends_has_a_minute() -> None:  # H009, H012
+    bench = Bench()
+    wire = bench.must_connect()
+    wire.protocol.dataReceived(b"\x0bMSH")
+
+    for _ in range(60):
+        wire.protocol.dataReceived(b"x" * 20_000)
+        bench.clock.advance(1.0)
+    before = wire.ended
+    bench.clock.advance(1.0)
+
+    assert (before, wire.ended, wire.value()) == ("", "closed", b"")
+    assert bench.listener.counts.errors == {"frame-timeout": 1}
 
 
 def test_the_beginning_of_a_frame_that_never_ends_is_kept_for_the_quarantine() -> None:  # H009, H129

@@ -30,6 +30,7 @@ from referral_engine.loop.events import Outcome
 from referral_engine.service.assembly import EXIT_FENCED, Daemon, World
 from referral_engine.service.clock import MachineClock
 from referral_engine.service.control_client import ask
+from referral_engine.service.host import LocalHost
 from referral_engine.service.door import Door
 from referral_engine.service.executor import ThreadExecutor
 from referral_engine.service.listener import MllpListener
@@ -68,7 +69,7 @@ async def _served(
 ) -> Any:
     """Run `work` in a thread against a live listener over a live journal thread."""
     executor = ThreadExecutor(reactor)
-    door: Door[None] = Door(step=step or RecordingStep(), read=lambda: None, executor=executor, clock=reactor)
+    door = Door(host=LocalHost(step=step or RecordingStep(), read=lambda: None, executor=executor), clock=reactor)
     context = server_context(tls, lambda name: (pem or Path()).joinpath(name).read_bytes(), "test") if tls else None
     listener = MllpListener(Listener(port=0, tls=tls), door=door, clock=reactor, tls=context)
     door.on_batch.append(listener.flush)
@@ -158,7 +159,9 @@ async def test_tls_carries_messages_and_the_certificates_subject(pem: Path) -> N
 
     settings = Tls(cert="server.pem", ca="ca.pem", require_client_cert=True)
     assert await _served(work, step=step, tls=settings, pem=pem) == [b"ACK 1", b"ACK 2"]
-    assert {one.certificate for one in step.committed if isinstance(one, Arrived)} == {"CN=client"}
+    assert {one.certificates for one in step.committed if isinstance(one, Arrived)} == {
+        ("DNS:localhost", "IP:127.0.0.1", "CN:client")
+    }
 
 
 @pytest_twisted.ensureDeferred
@@ -226,7 +229,7 @@ async def _delivered(port: int, pem: Path, tls: Tls | None) -> Any:
         )
     peer = MllpPeer(endpoint=endpoint, timer=reactor, peer="", tls=tls is not None, ack_timeout_seconds=5.0)
     try:
-        return await peer.deliver(effect(wire_id="MSG1", body=MESSAGE))
+        return await peer.deliver(effect(wire_id="MSG1", body=MESSAGE), lambda: True)
     finally:
         peer.stop()
 
@@ -255,7 +258,7 @@ async def test_the_client_speaks_to_whom_it_trusts_and_to_nobody_else(
 
     step.answers = lambda _given: Receipt(answer=answer)
     executor = ThreadExecutor(reactor)
-    door: Door[None] = Door(step=step, read=lambda: None, executor=executor, clock=reactor)
+    door = Door(host=LocalHost(step=step, read=lambda: None, executor=executor), clock=reactor)
     context = server_context(server, lambda name: (pem / name).read_bytes(), "x") if server else None
     listener = MllpListener(Listener(port=0, tls=server), door=door, clock=reactor, tls=context)
     door.on_batch.append(listener.flush)
@@ -351,7 +354,7 @@ async def test_a_daemon_whose_disk_fails_finishes_with_74(tmp_path: Path) -> Non
     def failing(_inputs: object) -> Any:
         raise JournalError("disk")
 
-    door._step.run = failing  # type: ignore[method-assign]
+    door.host._step.run = failing  # type: ignore[method-assign]
 
     def work() -> bytes:
         try:

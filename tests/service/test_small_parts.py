@@ -23,6 +23,7 @@ from referral_engine.base.ident import Phi
 from referral_engine.flow.inputs import Claim, Input, Receipt, Ticked
 from referral_engine.service import logs
 from referral_engine.service.clock import MachineClock, install_monotonic
+from referral_engine.service.host import LocalHost
 from referral_engine.service.door import Door
 from referral_engine.service.executor import SynchronousExecutor, ThreadExecutor
 from referral_engine.service.files import read_files, read_or_make_key
@@ -297,7 +298,7 @@ def test_a_tick_that_fails_is_tried_at_the_next_and_a_fenced_journal_ends_it() -
 
 def _pulse(executor: object, said: list[bytes]) -> tuple[Clock, RecordingStep, Pulse]:
     clock, step = Clock(), RecordingStep()
-    door: Door[None] = Door(step=step, read=lambda: None, executor=executor, clock=clock)  # type: ignore[arg-type]
+    door = Door(host=LocalHost(step=step, read=lambda: None, executor=executor), clock=clock)  # type: ignore[arg-type]
     pulse = Pulse(door=door, timer=clock, notify=Notify(said.append), watchdog_seconds=10.0)  # type: ignore[arg-type]
     return clock, step, pulse
 

@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from referral_engine.base.values import replace
-from referral_engine.hl7.mllp import Deframer, enframe
+from referral_engine.hl7.mllp import END, Deframer, enframe
 from referral_engine.journal.rows import EffectRow
 
 BODY = (
@@ -40,12 +40,14 @@ def ack(code: str, control_id: str = EFFECT.wire_id, error: str = "") -> bytes:
 class Wire(StringTransport):
     """The peer's end of one connection."""
 
-    def __init__(self, protocol: Any) -> None:
+    def __init__(self, protocol: Any, clock: Clock, end: bytes = END) -> None:
         super().__init__()
         self.protocol = protocol
+        self.clock = clock
         self.open = True
+        self.gone = False  # both sides know
         self.received: list[bytes] = []
-        self._deframer = Deframer()
+        self._deframer = Deframer(end=end)
 
     def write(self, data: bytes) -> None:
         super().write(data)
@@ -61,12 +63,17 @@ class Wire(StringTransport):
         """The peer closes, or the network cuts."""
         if self.open:
             self.open = False
-            self.protocol.connectionLost(Failure(ConnectionDone() if cleanly else ConnectionLost()))
+            self._lose(ConnectionDone() if cleanly else ConnectionLost())
 
     def abortConnection(self) -> None:
+        """As Twisted's TCP does it: the protocol hears of it in the next turn."""
         if self.open:
             self.open = False
-            self.protocol.connectionLost(Failure(ConnectionAborted()))
+            self.clock.callLater(0, self._lose, ConnectionAborted())
+
+    def _lose(self, error: Exception) -> None:
+        self.gone = True
+        self.protocol.connectionLost(Failure(error))
 
     def loseConnection(self) -> None:
         self.abortConnection()
@@ -82,6 +89,7 @@ class Office:
         self.lines: list[Wire] = []
         self.refuses = False
         self.swallows = False
+        self.end = END  # of its frames
         self.cancelled = 0
 
     def connect(self, factory: Any) -> Deferred[Any]:
@@ -99,20 +107,28 @@ class Office:
 
     def _open(self, factory: Any, result: Deferred[Any]) -> None:
         protocol = factory.buildProtocol(None)
-        wire = Wire(protocol)
+        wire = Wire(protocol, self.clock, self.end)
         self.lines.append(wire)
         office = self
 
         def write(data: bytes) -> None:
             before = len(wire.received)
-            Wire.write(wire, data)
-            for _ in wire.received[before:]:
-                if office.script:
-                    office.clock.callLater(0, office._play, wire, office.script.pop(0))
+            Wire.write(wire, office.passes(wire, data))
+            for message in wire.received[before:]:
+                office.took(wire, message)
 
         wire.write = write  # type: ignore[method-assign]
         protocol.makeConnection(wire)
         result.callback(protocol)
+
+    def passes(self, wire: Wire, data: bytes) -> bytes:
+        """What of the bytes we send reaches the peer."""
+        return data
+
+    def took(self, wire: Wire, message: bytes) -> None:
+        """A whole message arrived."""
+        if self.script:
+            self.clock.callLater(0, self._play, wire, self.script.pop(0))
 
     def _play(self, wire: Wire, step: Any) -> None:
         if step == "close":

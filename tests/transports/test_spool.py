@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, execute
 
 from referral_engine.loop.events import Outcome
 from referral_engine.transports import spool
 from referral_engine.transports.spool import Spool, ending_of, file_name, publish
-from referral_engine.transports.transport import Attempt
+from referral_engine.transports.transport import NOT_LEASED, Attempt
+from tests.channels.shipped import ROOT
 from tests.transports.peers import effect
 
 
@@ -24,7 +31,9 @@ def _here(work: Callable[[], Any]) -> Deferred[Any]:
 
 def _deliver(directory: Path, **changes: Any) -> Attempt:
     attempts: list[Attempt] = []
-    Spool(directory=str(directory), in_thread=_here).deliver(effect(**changes)).addCallback(attempts.append)
+    Spool(directory=str(directory), in_thread=_here).deliver(effect(**changes), lambda: True).addCallback(
+        attempts.append
+    )
     return attempts[0]
 
 
@@ -164,3 +173,81 @@ def test_a_symbolic_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
 def test_a_missing_directory_is_made(tmp_path: Path) -> None:
     assert _deliver(tmp_path / "fax" / "out").outcome is Outcome.DELIVERED
     assert len(_names(tmp_path / "fax" / "out")) == 1
+
+
+# F-G20: a crash, or an fsync that failed, between the name and the directory
+def test_a_file_that_is_there_already_is_made_durable_before_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, fails = os.fsync, [True]
+
+    def failing_once(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) and fails:
+            fails.clear()
+            raise OSError(5, "Input/output error")
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        fsync(descriptor)
+
+    synced: list[bool] = []
+    monkeypatch.setattr(os, "fsync", failing_once)
+    first, second = _deliver(tmp_path), _deliver(tmp_path)
+
+    assert [first.outcome, second.outcome] == [Outcome.RETRY, Outcome.DELIVERED]
+    assert synced == [False, True]
+    assert len(_names(tmp_path)) == 1
+
+
+# F-G08
+def test_a_courier_whose_lease_ran_out_writes_no_file(tmp_path: Path) -> None:
+    attempts: list[Attempt] = []
+
+    Spool(directory=str(tmp_path), in_thread=_here).deliver(effect(), lambda: False).addCallback(attempts.append)
+
+    assert (attempts[0].outcome, attempts[0].reason) == (Outcome.RETRY, NOT_LEASED)
+    assert _names(tmp_path) == []
+
+
+_ON_A_SMALL_DISK = """
+import json, os, sys
+from referral_engine.transports.spool import publish
+directory, said = sys.argv[1], []
+for name, size in (("A.txt", 20_000), ("B.txt", 90_000), ("C.txt", 20_000), ("B.txt", 90_000)):
+    try:
+        said.append(publish(directory, name, b"x" * size))
+    except OSError as error:
+        said.append(error.errno)
+    said.append({one: os.stat(os.path.join(directory, one)).st_size for one in sorted(os.listdir(directory))})
+print(json.dumps(said))
+"""
+
+
+# F-G20, F-B03
+def test_on_a_disk_that_is_really_full_no_part_of_a_file_ever_shows_and_smaller_ones_still_fit(tmp_path: Path) -> None:
+    mounted = f"mount -t tmpfs -o size=64k none {tmp_path}"
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mounted], capture_output=True, timeout=20).returncode:
+        pytest.skip("this machine lets nobody mount a small file system of their own")
+
+    script = f"{mounted} && exec {sys.executable} - {tmp_path}"
+    ran = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script],
+        input=_ON_A_SMALL_DISK.encode(),
+        capture_output=True,
+        timeout=60,
+        cwd=ROOT,
+    )
+
+    assert ran.returncode == 0, ran.stderr.decode()[-500:]
+    whole = {"A.txt": 20_000}
+    both = whole | {"C.txt": 20_000}
+    assert json.loads(ran.stdout) == [True, whole, errno.ENOSPC, whole, True, both, errno.ENOSPC, both]
+
+
+# F-G20: whatever stands in the message, the name is our own id
+@given(wire_id=st.text(max_size=120))
+def test_no_id_ever_names_a_file_outside_the_directory(wire_id: str) -> None:
+    name = file_name(effect(wire_id=wire_id, body=b"Dear"))
+
+    assert "/" not in name
+    assert "\x00" not in name
+    assert not name.startswith(".")
+    assert name.isascii()

@@ -1,0 +1,25 @@
+"""Two patients' numbers that are merged to and fro: one person in the end, and nothing runs in circles."""
+
+from __future__ import annotations
+
+from referral_engine.journal.rows import Disposition
+from tests.flow.stage import BOOKING, MONDAY, ORDER, engine, kinds, row, sample, story, tracks
+
+MERGE = "adt-a40-merged.hl7"
+
+
+def test_numbers_merged_to_and_fro_still_find_the_one_referral() -> None:  # H083
+    stage = engine(MONDAY)
+    stage.receive(sample(ORDER))
+    there = sample(MERGE)
+    back = sample(MERGE, {"MSH-10": "EHRBACK", "PID-3": "700101^^^SPRINGFIELD^MR", "MRG-1": "700102^^^SPRINGFIELD^MR"})
+    there_again = sample(MERGE, {"MSH-10": "EHRAGAIN"})
+
+    merges = [stage.receive(raw) for raw in (there, back, there_again)]
+    stage.receive(sample(BOOKING))
+
+    assert row(stage, merges[0]).disposition is Disposition.APPLIED
+    assert all(row(stage, merge).disposition is not Disposition.QUARANTINED for merge in merges)
+    assert tracks(stage)["appointment"] == "booked"
+    assert len(story(stage).referral.patient.ids) == len(set(story(stage).referral.patient.ids))
+    assert kinds(stage) == []
