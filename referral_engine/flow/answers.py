@@ -8,12 +8,22 @@ from referral_engine.base.errors import MessageFault
 from referral_engine.base.ident import control_id
 from referral_engine.channels.partner import AckMode
 from referral_engine.flow.turn import Turn
-from referral_engine.hl7.ack import AckError, Code, Step, acknowledge, answer_for_unreadable, wanted
+from referral_engine.hl7.ack import (
+    AckError,
+    Code,
+    Step,
+    acknowledge,
+    answer_for_unreadable,
+    application_after,
+    is_enhanced,
+    wanted,
+)
 from referral_engine.hl7.message import Message
 
 _COMMIT: Final[dict[Code, Code]] = {"AA": "CA", "AE": "CE", "AR": "CR"}
 _AGREED: Final[dict[AckMode, tuple[Step, ...]]] = {"original": ("application",), "enhanced": ("commit",)}
 ANSWER_ORDINAL: Final = 1023  # of MSH-10: answers share the sequence of the message they answer
+SECOND_ORDINAL: Final = 1022  # of the application answer that follows a commit answer
 
 
 def answer(
@@ -26,7 +36,7 @@ def answer(
 ) -> tuple[str, bytes]:
     """MSA-1 and the bytes of the answer; ("", b"") when the sender wants none.
 
-    A sender that asks for both answers gets the commit answer: custody is what it is waiting for.
+    A sender that asks for both answers gets the commit answer first; see `second_answer`.
     mode: the partner's own, where it does not mean what it asks for.
     """
     header = message.header
@@ -48,6 +58,24 @@ def answer(
         sending_application=identity.application,
         sending_facility=identity.facility,
     )
+
+
+def second_answer(turn: Turn, message: Message, sequence: int, first: bytes, mode: AckMode = "as-asked") -> bytes:
+    """The application answer that follows a commit answer, in a frame of its own; b"" when none is wanted.
+
+    first: the commit answer as stored, so that a message sent again hears the same bytes twice.
+    Source: HL7 v2.5.1 2.9.3.2; PROMISES, rule 6 of the edge.
+    """
+    header = message.header
+    if not first or mode != "as-asked" or not is_enhanced(header) or len(wanted(header, _outcome(first))) < 2:
+        return b""
+    return application_after(first, control_id(turn.node, sequence, SECOND_ORDINAL))
+
+
+def _outcome(answer: bytes) -> Code:
+    """What a commit answer of ours says: AA or one of the others."""
+    accepted = answer.partition(b"\rMSA")[2][1:3] == b"CA"
+    return "AA" if accepted else "AE"
 
 
 def answer_unreadable(turn: Turn, raw: bytes, sequence: int, fault: MessageFault) -> tuple[str, bytes]:

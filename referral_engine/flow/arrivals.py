@@ -8,7 +8,8 @@ from typing import Final
 
 from referral_engine.base.errors import MessageFault
 from referral_engine.base.ident import mark_of
-from referral_engine.flow.answers import answer, answer_unreadable
+from referral_engine.base.values import replace
+from referral_engine.flow.answers import answer, answer_unreadable, second_answer
 from referral_engine.flow.evidence import consider, overlook
 from referral_engine.flow.inputs import Arrived, FrameBroken, Receipt, SetAside
 from referral_engine.flow.poison import bar_the_way, barrier_of, waiting
@@ -43,14 +44,16 @@ def arrive(turn: Turn, came: Prepared) -> Receipt:
         return _keep_unreadable(turn, came)
     earlier = turn.unit.earlier(key)
     if earlier and earlier.same_bytes:
-        return _again(turn, key, earlier)
+        return _again(turn, key, earlier, came)
     sequence = turn.unit.next_sequence()
     refusal = _refusal(came, message)
     verdict = _refused(turn, refusal, key, sequence) if refusal else _understood(turn, came, message, sequence)
     if earlier:
         verdict = verdict.noting(f"its control id was used before, by message {earlier.sequence} with other bytes")
     code, made = _answer(turn, came, message, sequence, refusal)
-    return _keep(turn, came.arrived, key, sequence, message.header.type, verdict, code, made)
+    kept = _keep(turn, came.arrived, key, sequence, message.header.type, verdict, code, made)
+    after = _after(turn, came, sequence, made)
+    return replace(kept, after=after) if after else kept
 
 
 def set_aside(turn: Turn, poison: SetAside) -> Receipt:
@@ -66,7 +69,7 @@ def _set_aside(turn: Turn, came: Prepared, why: str) -> Receipt:
         return _keep_unreadable(turn, came)
     earlier = turn.unit.earlier(key)
     if earlier and earlier.same_bytes:  # it came twice in one batch, and both broke
-        return _again(turn, key, earlier)
+        return _again(turn, key, earlier, came)
     sequence = turn.unit.next_sequence()
     reason = f"reading it broke the engine ({why}): set aside with its bytes"
     _show(turn, sequence, reason)
@@ -116,10 +119,19 @@ def _together(turn: Turn, came: Prepared, receipts: list[Receipt]) -> Receipt:
     )
 
 
-def _again(turn: Turn, key: MessageKey, earlier: Earlier) -> Receipt:
+def _again(turn: Turn, key: MessageKey, earlier: Earlier, came: Prepared | None = None) -> Receipt:
     """The first answer, byte for byte, and nothing new but a line in the audit."""
     turn.audit(f"feed:{key.partner}", "received again", f"message {earlier.sequence}")
-    return Receipt(sequence=earlier.sequence, answer=earlier.answer, duplicate=True)
+    after = _after(turn, came, earlier.sequence, earlier.answer) if came else b""
+    return Receipt(sequence=earlier.sequence, answer=earlier.answer, after=after, duplicate=True)
+
+
+def _after(turn: Turn, came: Prepared, sequence: int, first: bytes) -> bytes:
+    """What follows the answer, for a sender that asks for both."""
+    message, admission = came.message, came.admission
+    if message is None or admission is None or not message.header.application_ack:
+        return b""
+    return second_answer(turn, message, sequence, first, admission.partner.ack_mode)
 
 
 def _answer(turn: Turn, came: Prepared, message: Message, sequence: int, refusal: _Refusal | None) -> tuple[str, bytes]:

@@ -177,12 +177,13 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What the door committed for one input.
 
-    answer: the ACK to send, unframed; b"" when nothing may be said.
+    answer: the ACK to send, unframed; b"" when nothing may be said. after: what follows it in a frame of its own.
     refused: a sentence for a person whose command could not be done; "" otherwise.
     """
 
     sequence: int = 0
     answer: bytes = b""
+    after: bytes = b""
     disposition: Disposition | None = None
     duplicate: bool = False
     effects: tuple[EffectRow, ...] = ()  # for Claim, and for the claim of a Settled

@@ -88,6 +88,19 @@ def acknowledge(
     return _with_errors(made, header.version, delimiters, codec, text, errors)
 
 
+def application_after(commit: bytes, control_id: str) -> bytes:
+    """The application acknowledgment that follows a commit acknowledgment of ours, with an MSH-10 of its own.
+
+    It says the same of the message: CA becomes AA, CE AE, CR AR. Source: HL7 v2.5.1 2.9.3.2.
+    """
+    separator = commit[3:4]
+    msh, _, rest = commit.partition(b"\r")
+    fields = msh.split(separator)
+    fields[9] = control_id.encode("ascii")
+    code = b"A" + rest[5:6]  # MSA, the separator, C, then what it says
+    return separator.join(fields) + b"\rMSA" + separator + code + rest[6:]
+
+
 @lru_cache(maxsize=1024)
 def _shape(  # everything of the header segment that is the same in every answer to one sender
     names: tuple[bytes, ...],

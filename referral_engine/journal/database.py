@@ -71,6 +71,10 @@ class Cursor(Protocol):
 class Connection(Protocol):
     """The part of a DB-API connection the journal uses."""
 
+    def backup(self, target: Any, /) -> None:
+        """Copy every page into another connection's file."""
+        ...
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""

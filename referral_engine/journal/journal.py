@@ -21,9 +21,10 @@ from referral_engine.journal.faults import Fault, fault_of
 from referral_engine.journal.instance import Instance, hold_against, settle_instance
 from referral_engine.journal.log import Log, look_at_log
 from referral_engine.journal.reading import Reading
-from referral_engine.journal.schema import migrate
+from referral_engine.journal.schema import is_due, migrate
 from referral_engine.journal.scrub import Scrub, ScrubReport
 from referral_engine.journal.unit import Unit
+from referral_engine.journal.upgrade import back_up
 
 LOOK_STEPS: Final = 20_000  # of SQLite's machine between two looks at the time a question has: about a millisecond
 
@@ -32,7 +33,7 @@ _BEGIN = "BEGIN IMMEDIATE"  # a transaction that is going to write says so at on
 _RELEASE = "UPDATE effects SET lease_until = 0 WHERE state = 'in-flight'"
 # What the first commit after opening writes: from here on there is a log, whatever else happens.  It says nothing about
 # the time: the machine's clock may be wrong by years, and nobody has looked at it yet.
-_START = "UPDATE instance SET high_water = high_water WHERE id = 1"
+_START = "REPLACE INTO instance SELECT * FROM instance"
 _FENCED = "The journal is closed to new work after a fault of its disk; look at the disk, then start the engine again."
 
 
@@ -65,6 +66,8 @@ class Journal:
             if path != IN_MEMORY:
                 note = look_at_log(connection, path)
                 hold_against(connection, path, read_anchor(path))
+            if path != IN_MEMORY and is_due(connection):
+                note = f"{note} {back_up(connection, path, key)}".strip()
             connection.execute(_BEGIN)  # all steps, and what the row says of the tables: cut short, none of it happened
             migrated = migrate(connection) > 0
             instance = settle_instance(connection, node=node, now=now, migrated=migrated)

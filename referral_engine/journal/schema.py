@@ -257,6 +257,16 @@ def _sweeping(database: sqlite_utils.Database) -> None:
         database.execute(statement)
 
 
+def is_due(connection: Connection) -> bool:
+    """Whether there is a journal, written by an older engine, that `migrate` would change."""
+    database = sqlite_utils.Database(
+        connection,  # type: ignore[arg-type]  # as below
+        recursive_triggers=False,
+        execute_plugins=False,
+    )
+    return database["instance"].exists() and bool(STEPS.pending(database))
+
+
 def migrate(connection: Connection) -> int:
     """Apply the steps that are still due; return how many there were.
 

@@ -180,6 +180,8 @@ class MllpConnection(Protocol):
             slot = slots.popleft()
             if answer:
                 pieces.append(enframe(answer, end))
+                if slot.after:
+                    pieces.append(enframe(slot.after, end))
                 counts.answered(now - slot.since)
         if pieces and self._connected:
             write_now(self._wire, pieces[0] if len(pieces) == 1 else b"".join(pieces))

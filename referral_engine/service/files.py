@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from referral_engine.base.errors import ConfigError, Problem
+from referral_engine.transports.spool import make_directories
 
 FILE_BYTES_MAX: Final = 1024 * 1024  # a text that people edit
 FILES_MAX: Final = 5000  # stops a wrong directory from being read whole
@@ -68,7 +69,7 @@ def read_or_make_key(path: str) -> bytes:
         return _read_key(file)
     except FileNotFoundError:
         pass
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directories(str(file.parent), 0o700)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, KEY_MODE)
     except OSError as error:

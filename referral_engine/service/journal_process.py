@@ -194,6 +194,8 @@ def main() -> None:
     start_logging(MachineClock())
     with socket.socket(fileno=int(sys.argv[1])) as line:
         JournalServer(line).serve()
+    sys.stderr.flush()
+    os._exit(0)  # a journal that nobody closed stays as it is: the interpreter's own end would copy and delete its log
 
 
 if __name__ == "__main__":

@@ -22,18 +22,20 @@ class Row(Protocol):
 class Slot:
     """Waits for the receipt of one frame."""
 
-    __slots__ = ("_row", "answer", "raw", "since")
+    __slots__ = ("_row", "after", "answer", "raw", "since")
 
     def __init__(self, row: Row, raw: bytes, since: float) -> None:
         """Stand in `row` for the frame that holds `raw`, complete since then (reactor seconds)."""
         self._row = row
         self.raw = raw
         self.answer: bytes | None = None  # None until the receipt is there
+        self.after = b""  # follows the answer in a frame of its own
         self.since = since
 
     def answered(self, receipt: Receipt) -> None:
         """Committed."""
         self.answer = receipt.answer
+        self.after = receipt.after
         self._row.answered(self)
 
     def refused(self, error: Exception) -> None:

@@ -63,7 +63,7 @@ class Tmpfs:
 
 
 class SizeLimit:
-    """RLIMIT_FSIZE of the daemon: no file of its processes may grow, which the kernel calls an error of writing (EFBIG)."""
+    """RLIMIT_FSIZE of the daemon: no file of its processes may grow; the kernel says EFBIG."""
 
     how = "a limit on the size of files"
 

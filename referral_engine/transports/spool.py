@@ -6,6 +6,8 @@ import errno
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -106,7 +108,7 @@ def publish(directory: str, name: str, body: bytes) -> bool:
 
     Raises Occupied when it was there with other bytes, OSError when the disk will not.
     """
-    os.makedirs(directory, DIRECTORY_MODE, exist_ok=True)  # noqa: PTH103  # below, everything is relative to one fd
+    make_directories(directory)
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if _is_there(folder, name, body):
@@ -122,6 +124,26 @@ def publish(directory: str, name: str, body: bytes) -> bool:
     finally:
         os.close(folder)
     return True
+
+
+def make_directories(directory: str, mode: int = DIRECTORY_MODE) -> None:
+    """Make a directory and those above it that are missing, each known to the one above it before it is used.
+
+    Without that, a power cut can take a directory with everything that was synced in it.  Raises OSError.
+    """
+    missing: list[Path] = []
+    place = Path(directory)
+    while not place.is_dir():
+        missing.append(place)
+        place = place.parent
+    for made in reversed(missing):
+        with suppress(FileExistsError):  # somebody else made it just now
+            made.mkdir(mode)
+        above = os.open(made.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)
 
 
 def _write(folder: int, part: str, body: bytes) -> None:

@@ -9,6 +9,7 @@ import pytest
 from referral_engine.flow.inputs import SetAside
 from referral_engine.hl7.ack import read_ack
 from referral_engine.hl7.batch import split_batch
+from referral_engine.hl7.message import Message
 from referral_engine.journal.rows import Disposition
 from tests.flow.stage import BOOKING, ORDER, arrived, door, engine, kinds, owed, row, said, sample, tasks, whole
 
@@ -283,6 +284,34 @@ def test_the_sender_is_answered_in_the_mode_it_asks_for(accept: str, application
     assert said(receipt) == code
     assert row(stage, receipt).answer_code == code
     assert row(stage, receipt).disposition is Disposition.APPLIED
+
+
+@pytest.mark.parametrize(
+    ("accept", "application", "processing", "second"),
+    [
+        ("AL", "AL", "P", "AA"),
+        ("AL", "SU", "P", "AA"),
+        ("AL", "ER", "T", "AR"),
+        ("AL", "NE", "P", ""),
+        ("NE", "AL", "P", ""),
+    ],
+)
+def test_a_sender_that_wants_both_hears_the_application_after_the_commit(
+    accept: str, application: str, processing: str, second: str
+) -> None:  # H049
+    stage = engine()
+    raw = sample(ORDER, {"MSH-11": processing, "MSH-15": accept, "MSH-16": application})
+
+    first, again = stage.receive(raw), stage.receive(raw)
+
+    assert (read_ack(first.after).code if first.after else "") == second
+    assert (again.answer, again.after) == (first.answer, first.after)
+    if second:
+        commit, after = read_ack(first.answer), read_ack(first.after)
+        assert commit.code == {"AA": "CA", "AR": "CR"}[second]
+        assert after.control_id_bytes == commit.control_id_bytes
+        assert said(first, "MSH-10") != Message.parse(first.after).value("MSH-10")
+        assert Message.parse(first.after).value("MSH-10")
 
 
 def test_a_refusal_in_enhanced_mode_is_a_cr_even_for_who_hears_errors_only() -> None:

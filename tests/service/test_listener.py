@@ -478,3 +478,14 @@ def test_after_a_fault_of_the_journal_nothing_is_left_to_be_done() -> None:
     bench.listener.drop()
 
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_an_application_answer_follows_its_commit_answer_in_a_frame_of_its_own() -> None:  # H049, H016
+    bench = Bench()
+    bench.step.answers = lambda _given: Receipt(answer=b"CA", after=b"AA")
+    wire = bench.must_connect()
+
+    wire.protocol.dataReceived(framed(b"one", b"two"))
+    bench.turn()
+
+    assert wire.writes == [framed(b"CA", b"AA", b"CA", b"AA")]
