@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
 from referral_engine import __version__
-from referral_engine.base.clock import Clock, to_micros
+from referral_engine.base.clock import EPOCH, Clock, ManualClock, to_micros
 from referral_engine.base.errors import ConfigError, JournalLost, Problem
 from referral_engine.base.watch import Readings
 from referral_engine.channels.book import Book
@@ -199,6 +199,8 @@ class Daemon:
         home = Home(world.reactor, self._executor, self._book, clock=lambda: self._clock, engine_file=world.engine_file)
         if world.room is not None and (warning := look_at_place(path, allowed=engine.journal.allow_file_system)):
             _log.warning("The journal's place is doubtful.", reason=warning)
+        if world.readings is not None:  # until its guard stands, no instant of the machine's clock is recorded
+            self._clock = TrustedClock(ManualClock(EPOCH))
         opened = await home.open(path, key, node=node, now=now)
         if opened.note:
             _log.warning("The journal was not left as it should be.", reason=opened.note)

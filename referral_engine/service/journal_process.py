@@ -142,7 +142,9 @@ class JournalServer:
             raise JournalError("The configuration changed while the engine was starting. Start it again.")
         journal = Journal.open(request.path, request.key, node=request.node, now=request.now)
         self._journal = journal
-        self._clock.micros = request.now
+        self._clock.micros = (
+            journal.high_water
+        )  # the machine's clock may be wrong by years: the daemon looks at it next
         step = Step(journal, book, self._clock, patience=Patience())
         self._careful = Careful(step, note_beside(request.path))
         gc.collect()

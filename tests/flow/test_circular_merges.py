@@ -1,4 +1,4 @@
-"""Two patients' numbers that are merged to and fro: one person in the end, and nothing runs in circles."""
+"""Two patients' numbers that are merged there and back: one person in the end, and nothing runs in circles."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_an_outcome_is_recorded_once() -> None:
 @pytest.mark.parametrize("seed", [1, 3])
 def test_everything_owed_comes_to_its_end_once_the_world_is_well_again(seed: int) -> None:
     options = Options(
-        seed=seed, liveness=True, seconds=40.0, orders=6, strangers=0, window=1, network_faults=0.5, aways=3
+        seed=seed, liveness=True, seconds=40.0, orders=6, strangers=0, window=1, network_faults=0.5, absences=3
     )
     result = simulate(options)
 

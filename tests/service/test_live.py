@@ -30,9 +30,9 @@ from referral_engine.loop.events import Outcome
 from referral_engine.service.assembly import EXIT_FENCED, Daemon, World
 from referral_engine.service.clock import MachineClock
 from referral_engine.service.control_client import ask
-from referral_engine.service.host import LocalHost
 from referral_engine.service.door import Door
 from referral_engine.service.executor import ThreadExecutor
+from referral_engine.service.host import LocalHost
 from referral_engine.service.listener import MllpListener
 from referral_engine.service.places import Places
 from referral_engine.transports.mllp import TLS_FAILED, MllpPeer

@@ -23,10 +23,10 @@ from referral_engine.base.ident import Phi
 from referral_engine.flow.inputs import Claim, Input, Receipt, Ticked
 from referral_engine.service import logs
 from referral_engine.service.clock import MachineClock, install_monotonic
-from referral_engine.service.host import LocalHost
 from referral_engine.service.door import Door
 from referral_engine.service.executor import SynchronousExecutor, ThreadExecutor
 from referral_engine.service.files import read_files, read_or_make_key
+from referral_engine.service.host import LocalHost
 from referral_engine.service.logs import Sparingly, only_allowed, where
 from referral_engine.service.notify import Notify, notify_from, watchdog_seconds
 from referral_engine.service.places import Places, places_from
