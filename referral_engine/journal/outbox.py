@@ -19,6 +19,7 @@ from referral_engine.journal.rows import EffectRow, EffectState
 REPEATS_SAFELY: Final = frozenset({"mllp", "spool"})
 CLAIM_BYTES_MAX: Final = 8 * 1024 * 1024  # of one claim; stops scanned letters from filling memory
 BACKLOG_SECONDS: Final = 60  # from when on a queue is an outage's: new work then takes turns with old
+NEWEST_LOOK: Final = 256  # sendings looked at for the newest that may leave
 HEAD_LOOK: Final = 64  # sendings looked at for the oldest one of a lane
 UNSETTLED: Final = "its courier never said what became of it; it may have arrived"
 HOLDS_THE_LINE: Final = -1  # in lease_until of a queued sending: nothing of its lane may overtake it
@@ -37,17 +38,24 @@ INSERT INTO effects ({EFFECT_COLUMNS}, digest, lease_until) VALUES ({", ".join("
 _QUEUED = "SELECT id, purpose, lane FROM effects WHERE referral = ? AND state = 'queued'"
 # Something that waits is not needed any more.
 _WITHDRAW = "UPDATE effects SET state = 'cancelled', settled_at = ?, reason = ? WHERE id = ?"
-# What a lane may send now, and never before an older sending of the same referral is settled.
-_CLAIMABLE = f"""
-SELECT {EFFECT_COLUMNS}, digest FROM effects AS e
-WHERE lane = ? AND state = 'queued' AND next_at <= ?
-    AND (referral = '' OR NOT EXISTS (
-        SELECT 1 FROM effects AS o
-        WHERE o.referral = e.referral AND o.lane = e.lane AND o.state IN ('queued', 'in-flight') AND o.id < e.id))
+# Never before an older sending of the same referral is settled.
+_ITS_TURN = """
+(referral = '' OR NOT EXISTS (
+    SELECT 1 FROM effects AS o
+    WHERE o.referral = e.referral AND o.lane = e.lane AND o.state IN ('queued', 'in-flight') AND o.id < e.id))
+"""
+# What a lane may send now, the longest due first.
+_OLDEST = f"""
+SELECT {EFFECT_COLUMNS}, digest FROM effects AS e WHERE lane = ? AND state = 'queued' AND next_at <= ? AND {_ITS_TURN}
+ORDER BY next_at, id LIMIT ? + 0
 """  # noqa: S608  # our own columns
-# The longest due first, or the shortest due first.
-_OLDEST = _CLAIMABLE + "ORDER BY next_at, id LIMIT ? + 0"
-_NEWEST = _CLAIMABLE + "ORDER BY next_at DESC, id DESC LIMIT ? + 0"
+# The shortest due first, among the newest: where each stands behind another, a whole queue must not be walked.
+_NEWEST = f"""
+SELECT {EFFECT_COLUMNS}, digest FROM (
+    SELECT * FROM effects WHERE lane = ? AND state = 'queued' AND next_at <= ?
+    ORDER BY next_at DESC, id DESC LIMIT {NEWEST_LOOK}) AS e
+WHERE {_ITS_TURN} ORDER BY next_at DESC, id DESC LIMIT ? + 0
+"""  # noqa: S608  # our own columns
 # What holds its lane, in whatever state it is by now.
 _HELD = f"SELECT {EFFECT_COLUMNS}, digest FROM effects WHERE id = ?"  # noqa: S608  # our own columns
 # Which sending holds a lane.

@@ -25,6 +25,7 @@ from tests.journal.made import (
 
 # These walk a whole table in its own order and stop at their limit, or are asked for by `verify` only.
 WALKS = {
+    "_NEWEST",  # the newest rows of a lane, a fixed number
     "_SUSPECTS",  # the few messages the engine stopped with
     "_REFERRALS",
     "_MESSAGES",
