@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.torture.budget import seconds
 from tests.torture.injection import injected, needs_injection, writer_of
 
 STORAGE_STATUS = 74
+LOST_STATUS = 1  # systemd starts it again
 SENDERS = 6
 WINDOW = 6  # messages each sender has on their way at once
 SLOW_MICROSECONDS = 300_000  # a sync, in `make test`
@@ -181,3 +183,28 @@ def test_sigterm_under_load_again_and_again(site: Site) -> None:
         stopped_under_load(site, f"G{number}")
 
     assert "Traceback" not in site.log
+
+
+# F-A05, F-A09
+def test_without_its_journals_process_the_daemon_answers_nobody_and_ends_so_that_it_is_started_again(
+    site: Site,
+) -> None:
+    assert site.send(an_order("J1")) == ["AA"]
+    (journal,) = children_of(site.pid)
+
+    os.kill(journal, signal.SIGKILL)
+
+    assert site.exit_status() == LOST_STATUS
+    assert "The journal's process ended." in site.log
+    site.start()
+    assert site.send(an_order("J1")) == ["AA"]
+    assert [row["control_id"] for row in site.ask_json("messages")].count(control_id(an_order("J1"))) == 1
+
+
+def test_no_process_is_left_when_the_daemon_alone_is_killed(site: Site) -> None:
+    (journal,) = children_of(site.pid)
+
+    os.kill(site.pid, signal.SIGKILL)
+    site.exit_status()
+
+    eventually(lambda: not Path(f"/proc/{journal}").exists(), "the journal's process ended with it")
