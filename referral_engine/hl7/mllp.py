@@ -25,7 +25,8 @@ _STOP_BYTE: Final = b"\x1c"
 _LINE_ENDS: Final = b"\r\n"  # after FS CR these are everyday, and not even counted
 _BLANKS: Final = b"\x00\t\n\x0c\r "
 _BOM: Final = b"\xef\xbb\xbf"
-_OPENINGS: Final = tuple(bom + name for bom in (b"", _BOM) for name in (b"MSH", b"FHS", b"BHS"))
+_LEADS: Final = tuple(lead + bom for lead in (b"", b"\r", b"\n", b"\r\n") for bom in (b"", _BOM))  # before a header
+_OPENINGS: Final = tuple(lead + name for lead in _LEADS for name in (b"MSH", b"FHS", b"BHS"))
 _BEGINNINGS: Final = sorted({opening[:cut] for opening in _OPENINGS for cut in range(1, len(opening) + 1)})
 # A VT that opens a new frame inside an old one, or a VT so near the end of the chunk that it may yet turn out to.
 _RESTART: Final = re.compile(
@@ -274,7 +275,7 @@ class Deframer:
 
     def _restart(self, chunk: bytes, position: int) -> int:
         """At a VT that opens a new frame before the old one ended, or may do so."""
-        if len(chunk) - position <= len(_BOM) + 4 and _undecided(chunk[position + 1 :]):
+        if len(chunk) - position <= max(map(len, _LEADS)) + 4 and _undecided(chunk[position + 1 :]):
             self._held = chunk[position:]
             return len(chunk)
         self.oddities += 1

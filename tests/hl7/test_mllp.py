@@ -415,3 +415,17 @@ def test_the_everyday_case_and_the_careful_one_agree() -> None:
     careful = Deframer().feed(b"\n" + stream)
 
     assert everyday == careful == [A, B, b"x", A]
+
+
+@pytest.mark.parametrize("lead", [b"", b"\r", b"\n", b"\r\n", b"\xef\xbb\xbf", b"\r\n\xef\xbb\xbf"])
+@pytest.mark.parametrize("cut", [0, 1, 2, 5, 9])
+def test_a_header_behind_a_blank_line_opens_a_new_frame_too(lead: bytes, cut: int) -> None:  # H006
+    second = lead + b"MSH|^~\\&|B\r"
+    stream = b"\x0bMSH|^~\\&|A\rPID|1\x0b" + second + b"\x1c\r"
+    place = stream.index(b"\x0b", 1) + cut
+    deframer = Deframer()
+
+    frames = deframer.feed(stream[:place]) + deframer.feed(stream[place:])
+
+    assert frames == [second]
+    assert deframer.remnants == 1
