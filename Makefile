@@ -97,7 +97,7 @@ house: $(READY) ## ... the rules of the house, which are tests
 
 .PHONY: bench
 bench: $(READY) ## Measure
-	$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: format
 format: $(READY) ## Let ruff lay out the code and fix what it can

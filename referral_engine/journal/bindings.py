@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from referral_engine.base.ident import Phi
+from referral_engine.journal.asking import for_each_size, in_parts
 from referral_engine.journal.codec import number_of, plain
 from referral_engine.journal.database import Connection, Row
 from referral_engine.journal.instance import Instance
 from referral_engine.journal.rows import BindingKind
 from referral_engine.loop.referral import Identifier, PatientId
 
-LOOKED_AT_ONCE: Final = 64  # numbers in one question
 PATIENTS_MAX: Final = 3  # record numbers of one message that one look has places for
 FOUND_MAX: Final = 50  # referrals one number leads to; more is a number that means nothing
 
@@ -38,9 +38,7 @@ SELECT EXISTS (SELECT 1 FROM bindings WHERE kind = 'placer' AND value = ?1 AND ?
     OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value = ?7 AND ?7 <> '')
 """
 # Which of these numbers of one kind point at any referral.
-_KNOWN = f"""
-SELECT DISTINCT value FROM bindings WHERE kind = ? AND value IN ({", ".join("?" * LOOKED_AT_ONCE)})
-"""  # noqa: S608  # places only
+_KNOWN = for_each_size("SELECT DISTINCT value FROM bindings WHERE kind = ? AND value IN ({places})")
 
 
 class Bindings:
@@ -96,11 +94,10 @@ class Bindings:
         for kind, value in numbers:
             by_kind.setdefault(kind, set()).add(value)
         for kind, values in by_kind.items():
-            waiting = list(values)
-            for start in range(0, len(waiting), LOOKED_AT_ONCE):
-                asked = waiting[start : start + LOOKED_AT_ONCE]
-                places = asked + asked[-1:] * (LOOKED_AT_ONCE - len(asked))
-                self._known.update((kind, row[0]) for row in self._cursor.execute(_KNOWN, (kind, *places)).fetchall())
+            for _, size, places in in_parts(list(values)):
+                self._known.update(
+                    (kind, row[0]) for row in self._cursor.execute(_KNOWN[size], (kind, *places)).fetchall()
+                )
 
     def is_known(self, number: tuple[str, str]) -> bool:
         """Whether a number that was looked at beforehand points anywhere, or has since this batch began."""

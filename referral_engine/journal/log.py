@@ -11,6 +11,8 @@ from referral_engine.journal.database import IN_MEMORY, Connection, DriverError
 from referral_engine.journal.faults import Fault, fault_of
 
 CHECKPOINT_PAGES: Final = 8000  # 32 MiB of log; rarer checkpoints write hot pages once instead of many times
+COMMITS_A_LOOK: Final = 8  # between two looks at its length
+PAGES_A_COMMIT: Final = 1000  # more than a usual commit writes
 CROWDED_PAGES: Final = 1000  # more of them before the next try, while the disk has no room for the file to grow
 HEADER_BYTES: Final = 32
 FRAME_BYTES: Final = 24  # before each page
@@ -30,7 +32,7 @@ class Log:
     SQLite would copy it into the file by itself within a COMMIT, and say nothing when the disk refuses to sync.
     """
 
-    __slots__ = ("_connection", "_limit", "_path", "_retry_at", "crowded", "file_bytes", "pages")
+    __slots__ = ("_commits", "_connection", "_limit", "_path", "_retry_at", "crowded", "file_bytes", "pages")
 
     def __init__(self, connection: Connection, path: str, limit: int = CHECKPOINT_PAGES) -> None:
         """Watch over the log of `connection`; limit: pages at which it is copied."""
@@ -38,12 +40,20 @@ class Log:
         self._path = path
         self._limit = limit
         self._retry_at = 0
+        self._commits = 0  # since its length was asked for
         self.pages = 0  # in the log after the newest commit
         self.crowded = False  # it could not be copied for want of room; nothing is lost by that
         self.file_bytes = 0  # of the file when it was last synced
 
     def keep_short(self) -> None:
-        """Copy the log when it is long; after every commit.  Raises the driver's error when the disk is in doubt."""
+        """Copy the log when it is long; after every commit.  Raises the driver's error when the disk is in doubt.
+
+        Its length is asked for now and then: the question costs as much as a row.
+        """
+        self._commits += 1
+        if self._commits < min(COMMITS_A_LOOK, self._limit // PAGES_A_COMMIT + 1):
+            return
+        self._commits = 0
         self.pages = self._connection.execute(_LENGTH).fetchone()[1]  # type: ignore[index]  # a pragma of one row
         if self.pages >= max(self._limit, self._retry_at):
             self.copy()

@@ -8,13 +8,13 @@ from typing import Final
 
 from referral_engine.base.errors import Altered, JournalError
 from referral_engine.base.values import replace
+from referral_engine.journal.asking import for_each_size, in_parts
 from referral_engine.journal.database import Connection, Row
 from referral_engine.journal.digests import event_digest, message_digest
 from referral_engine.journal.instance import Instance
 from referral_engine.journal.rows import Disposition, Earlier, EventRow, MessageKey, MessageRow
 
 REUSES_LOOKED_AT: Final = 64  # a sender that always says the same control id must not make us read them all
-LOOKED_AT_ONCE: Final = 64  # control ids in one question
 LOOKED_ROWS_MAX: Final = 512  # answers to it; a sender with more is asked about message by message
 
 MESSAGE_COLUMNS: Final = (
@@ -27,11 +27,10 @@ _ADD = f"INSERT INTO messages ({MESSAGE_COLUMNS}, numbers) VALUES ({', '.join('?
 # One event.
 _ADD_EVENT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * 11)})"  # noqa: S608  # our own columns
 # Which of a sender's control ids were used before.
-_USED = f"""
+_USED = for_each_size("""
 SELECT control_id FROM messages
-WHERE partner = ? AND application = ? AND facility = ? AND control_id IN ({", ".join("?" * LOOKED_AT_ONCE)})
-LIMIT ? + 0
-"""  # noqa: S608  # places only
+WHERE partner = ? AND application = ? AND facility = ? AND control_id IN ({places}) LIMIT ? + 0
+""")
 # Messages of the same sender with the same control id, a few of the newest.
 _SAME_ID = """
 SELECT sequence FROM messages WHERE partner = ? AND application = ? AND facility = ? AND control_id = ? LIMIT ? + 0
@@ -72,10 +71,10 @@ class Messages:
         for key in keys:
             by_sender.setdefault(_sender(key), []).append(key.control_id)
         for sender, control_ids in by_sender.items():
-            for start in range(0, len(control_ids), LOOKED_AT_ONCE):
-                asked = control_ids[start : start + LOOKED_AT_ONCE]
-                places = asked + asked[-1:] * (LOOKED_AT_ONCE - len(asked))
-                rows = self._cursor.execute(_USED, (*sender, *places, LOOKED_ROWS_MAX)).fetchall()
+            if len(control_ids) == 1:
+                continue  # it is asked about when its turn comes
+            for asked, size, places in in_parts(control_ids):
+                rows = self._cursor.execute(_USED[size], (*sender, *places, LOOKED_ROWS_MAX)).fetchall()
                 if len(rows) < LOOKED_ROWS_MAX:
                     self._looked.update((sender, control_id) for control_id in asked)
                     self._used.update((sender, row[0]) for row in rows)
