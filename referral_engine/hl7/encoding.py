@@ -84,7 +84,7 @@ DEFAULT: Final = Delimiters()
 # ---------------------------------------------------------------------------------------------------------------------
 # Escape sequences, HL7 v2.5.1 2.7
 
-_FORMATTING: Final = re.compile(r"\.(br|sp|sk|in|ti|fi|nf|ce)([+-]?[0-9]{0,9})", re.IGNORECASE)
+_FORMATTING: Final = re.compile(r"\.(br|sp|sk|in|ti|fi|nf|ce)([+-]?[0-9]{1,9})?", re.IGNORECASE)
 _HEX: Final = re.compile(r"X(?:[0-9A-Fa-f]{2})+")
 _CONTROLS: Final = [*(code for code in range(0x20) if chr(code) != "\t"), 0x7F]  # a tab is text
 

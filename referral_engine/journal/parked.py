@@ -9,7 +9,9 @@ from referral_engine.journal.database import Connection
 from referral_engine.journal.instance import Instance
 from referral_engine.journal.numbers import number_key, packed, unpacked
 
-TAIL_MAX: Final = 4096  # messages whose numbers are in memory only; sorted in runs of so many, few pages are touched
+TAIL_MAX: Final = (
+    16_384  # messages whose numbers are in memory only, some 8 MB; in large runs many numbers share a page
+)
 RUN_STEP: Final = 512  # numbers written with one batch, so that no batch waits for a whole run
 FOUND_MAX: Final = 50  # messages one number leads to; more is a number that means nothing
 

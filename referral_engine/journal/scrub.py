@@ -118,7 +118,7 @@ class Scrub:
         size = 0
         for row in self._cursor.execute(_MESSAGES, (first, last)):
             seen.add(row[0])
-            size += len(row[9])
+            size += len(row[9]) if isinstance(row[9], bytes | str) else 0  # a bit may have made a number of it
             self._stored[row[1], row[10]] += 1
             self._look("message", row)
             if size >= BYTES_A_TURN:

@@ -21,8 +21,14 @@ MIXED_ENDS: Final = (
 SHORT: Final = b"MSH|^~\\&|A|B|C|D|2026||ACK|C5\rMSA|AA|C1\rERR|||207^x^HL70357|E\r"
 BATCH: Final = b"FHS|^~\\&|A|B|C|D|2026||f|||F1\rBHS|^~\\&|A|B|C|D|2026||b|||B1\r" + ORDER + SHORT + b"BTS|2\rFTS|1\r"
 TWO_HEADERS: Final = ORDER + LATIN
-# Found by a guided search, and answered wrongly once: wrappers that name no separator, and one with a start byte in it.
-FOUND: Final = (b"FHS\r" + ORDER + SHORT, b"BHSX|a\r" + SHORT + SHORT, b"FHS|^~\\&|A\x0b|B\r" + SHORT)
+# Found by a guided search, and answered wrongly once: wrappers that name no separator, one with a start byte in it, and a
+# formatting command with a sign and no number.
+FOUND: Final = (
+    b"FHS\r" + ORDER + SHORT,
+    b"BHSX|a\r" + SHORT + SHORT,
+    b"FHS|^~\\&|A\x0b|B\r" + SHORT,
+    b"MSH|^~\\&|A|B|C|D|2026||ACK|C6|\\.br-\\|2.5\rMSA|AA|\\.sp+\\\r",
+)
 MESSAGES: Final = (ORDER, LATIN, ODD, MIXED_ENDS, SHORT, BATCH, TWO_HEADERS, *FOUND)
 
 _TOKENS: Final = (

@@ -65,6 +65,7 @@ def test_delimiters_that_cannot_work_ask_for_a_reject(header: bytes) -> None:  #
     [
         (r"a\F\b\S\c\T\d\R\e\E\f", r"a|b^c&d~e\f"),
         (r"one\.br\two\.sp2\three", "one\ntwo\n\nthree"),
+        (r"one\.br-\two\.sp+\three", r"one\.br-\two\.sp+\three"),  # a sign without a number is no command
         (r"\H\bold\N\ plain", "bold plain"),
         (r"\.in+4\\.ti-2\indented\.nf\ \.fi\\.ce\x\.sk3\y", "indented \nx   y"),
         (r"\X0D0A\ \X41\ \x41\ ", "\r\n A \\x41\\ "),
