@@ -48,6 +48,7 @@ from referral_engine.service.shapes import shape_scrub
 HANDLING_SECONDS_MAX: Final = 5.0  # of processor time for one message; more is a loop that will not end
 BATCH_SECONDS_MAX: Final = 20.0  # the same for a batch; a slow one is tried again message by message
 GC_ALLOCATIONS: Final = 50_000  # between two looks of the collector: values of a batch hardly ever form a circle
+BROKEN: Final = 1  # the exit status of a bug; the daemon says that the process ended, and ends too
 _DIE_WITH_PARENT: Final = 1  # prctl PR_SET_PDEATHSIG: no second writer outlives the daemon
 
 
@@ -194,10 +195,14 @@ def main() -> None:
     for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, signal.SIG_IGN)  # the daemon hears them, and closes us when all is said
     start_logging(MachineClock())
-    with socket.socket(fileno=int(sys.argv[1])) as line:
-        JournalServer(line).serve()
-    sys.stderr.flush()
-    os._exit(0)  # a journal that nobody closed stays as it is: the interpreter's own end would copy and delete its log
+    status = BROKEN
+    try:
+        with socket.socket(fileno=int(sys.argv[1])) as line:
+            JournalServer(line).serve()
+        status = 0
+    finally:  # a journal that nobody closed stays as it is: the interpreter's own end would copy and delete its log
+        sys.stderr.flush()
+        os._exit(status)
 
 
 if __name__ == "__main__":
