@@ -108,21 +108,32 @@ def _look(file: int, trusted: int, path: str) -> str:
     magic, _, page_bytes, _, *salts = struct.unpack(">6I", header[:FRAME_BYTES])
     if magic & ~1 != _MAGIC or _check_sum(header[:FRAME_BYTES], magic) != struct.unpack(">2I", header[FRAME_BYTES:]):
         raise _damaged(path)  # it is synced before the first page is written behind it
-    torn = 0
-    for place in range(HEADER_BYTES + trusted * (FRAME_BYTES + page_bytes), size, FRAME_BYTES + page_bytes):
-        frame = os.pread(file, 16, place)
-        if len(frame) < 16:
-            break
-        _, pages_after, *its_salts = struct.unpack(">4I", frame)
-        torn += pages_after > 0 and its_salts == salts
-    if torn > TORN_MAX:
+    marks, whole, step = 0, 0, FRAME_BYTES + page_bytes
+    for place in range(HEADER_BYTES + trusted * step, size - step + 1, step):
+        _, pages_after, *its_salts = struct.unpack(">4I", os.pread(file, 16, place))
+        if pages_after > 0 and its_salts == salts:
+            marks += 1
+            whole += _follows(file, place, step, magic)
+    if whole > TORN_MAX:
         raise _damaged(path)
-    return "The last transaction of the log was torn; it was never acknowledged, and is dropped." if torn else ""
+    return "The last transaction of the log was torn; it was never acknowledged, and is dropped." if marks else ""
 
 
-def _check_sum(words: bytes, magic: int) -> tuple[int, int]:
-    """SQLite's check sum of the log's header.  Source: SQLite, WAL-mode file format, 4.2."""
-    first = second = 0
+def _follows(file: int, place: int, step: int, magic: int) -> bool:
+    """Whether a frame's check sum goes on from that of the frame before it: then both were written as they stand.
+
+    A torn one may bear the mark of a commit that was there before the log began anew.
+    """
+    before = place - step + 16 if place - step >= HEADER_BYTES else FRAME_BYTES  # the header's own, before the first
+    seed = struct.unpack(">2I", os.pread(file, 8, before))
+    frame = os.pread(file, step, place)
+    said = struct.unpack(">2I", frame[16:FRAME_BYTES])
+    return _check_sum(frame[:8] + frame[FRAME_BYTES:], magic, seed) == said
+
+
+def _check_sum(words: bytes, magic: int, seed: tuple[int, ...] = (0, 0)) -> tuple[int, int]:
+    """SQLite's check sum of the log.  Source: SQLite, WAL-mode file format, 4.2."""
+    first, second = seed
     values = struct.unpack(f"{'>' if magic & 1 else '<'}{len(words) // 4}I", words)
     for even, odd in zip(values[::2], values[1::2], strict=True):
         first = (first + even + second) & _WORD
