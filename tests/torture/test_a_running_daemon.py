@@ -208,3 +208,4 @@ def test_no_process_is_left_when_the_daemon_alone_is_killed(site: Site) -> None:
     site.exit_status()
 
     eventually(lambda: not Path(f"/proc/{journal}").exists(), "the journal's process ended with it")
+    site.start()  # the site is everybody's here
