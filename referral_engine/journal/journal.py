@@ -82,6 +82,8 @@ class Journal:
             opened.note = note
             opened.anchor()
             journal = opened
+        except KeyError as error:  # of the list of upgrade steps: a column of it has another name
+            raise JournalError(f"{path} is damaged: its list of upgrades cannot be read. Restore a backup.") from error
         except ReadErrors as error:
             if fault_of(error) is Fault.NO_ROOM:
                 raise NoRoom(f"There is no room on the disk of {path}. Make room, then start again.") from error
