@@ -14,6 +14,10 @@ from referral_engine.hl7.message import Message
 OrderAction = Literal["new", "change", "cancel", "stop", "hold", "release", "status", "ignore"]
 SlotMeaning = Literal["booked", "arrived", "kept", "no-show", "cancelled", "pending", "void", "ignore"]
 ReportState = Literal["final", "interim", "corrected", "retracted"]
+Offset = Literal["zone", "sender", "utc"]  # the feed's zone, that of MSH-7, or UTC
+
+# Where a booking's start may stand, surest first: HL7 v2.5.1 4.5.4 (TQ1), 10.6.1 (SCH), 10.6.4 to 10.6.7 (AIS to AIP).
+DEFAULT_STARTS: Final = ("TQ1-7.1", "SCH-11.4", "AIS-4.1", "AIL-6.1", "AIP-6.1", "AIG-8.1")
 
 # fmt: off
 DEFAULT_CONTROLS: Final[Mapping[str, OrderAction]] = MappingProxyType({  # ORC-1, table 0119
@@ -56,12 +60,23 @@ class Feed:
     facilities: tuple[str, ...] = ()  # MSH-4; empty: any
     addresses: tuple[str, ...] = ()  # IPs or networks; empty: any
     partner: str = ""  # its name in conf/partners; "": the one of our own name, if there is one
+    enabled: bool = True  # a shipped dialect waits with `enabled = false` until somebody has confirmed it on site
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("America/Chicago"))  # of times sent without an offset
+    offset: Offset = "zone"  # what a time without an offset means
     charset: str = "utf-8"  # when MSH-18 is empty
     referral_when: Matcher | None = None  # which orders are referrals; None: none is
     referred_to: tuple[str, ...] = ("OBR-28.1",)  # paths of the referred-to NPI, first with a value counts
     specialties: Mapping[str, str] = field(default_factory=dict)  # prefix of OBR-4.1 to specialty
     patient_authority: str = ""  # CX.4.1 of the MRN that we match on
+    patient_numbers: tuple[str, ...] = ("PID-3", "PID-2")  # fields that may hold record numbers; the first with one
+    visit_numbers: tuple[str, ...] = ("PV1-19",)  # fields that may hold the number of a visit
+    physician_orders: Matcher | None = None  # which referral orders a physician made; None: all; others are left alone
+    in_network: Matcher | None = None  # which orders stay in the network; None: the channel's file says it
+    starts: tuple[str, ...] = DEFAULT_STARTS  # where a booking's start may stand, surest first
+    closing_documents: tuple[str, ...] = ()  # codes (TXA-2, OBR-4.1, OBX-3.1) that may close a referral; empty: any
+    notes_may_attach: bool = False  # a level-3 match may file a note without a person
+    typed_replies: bool = False  # ORR, ORG or RRI in place of a plain ACK
+    unmatched: Literal["review", "forget"] = "forget"  # what becomes of evidence that found no referral in time
     language: str = "PID-15.1"
     portal: Matcher | None = None  # the patient may be written to in the portal
     sms_consent: Matcher | None = None  # the patient agreed to text messages

@@ -12,7 +12,7 @@ from referral_engine.flow.apply import apply
 from referral_engine.flow.matching import Keys, learn_numbers, match, numbers_of, patient_numbers_of
 from referral_engine.flow.orders import accept_order
 from referral_engine.flow.turn import Turn
-from referral_engine.flow.verdict import Verdict
+from referral_engine.flow.verdict import Verdict, together
 from referral_engine.hl7.message import Message
 from referral_engine.intake.interest import Number
 from referral_engine.intake.read import Reading, read
@@ -50,10 +50,15 @@ class _Said:
 def consider(turn: Turn, message: Message, party: Party, sequence: int) -> Verdict:
     """Read one message and do what it asks; what cannot be done becomes a task, never an exception."""
     try:
-        reading = read(message, party, received_at=turn.now, sequence=sequence)
+        readings = read(message, party, received_at=turn.now, sequence=sequence)
     except MessageFault as fault:
         turn.open_task(OpenTask(kind=TaskKind.QUARANTINE, reason=str(fault)), message=sequence)
         return Verdict(disposition=Disposition.NEEDS_HUMAN, reason=str(fault))
+    return together([_considered(turn, message, reading, party, sequence) for reading in readings])
+
+
+def _considered(turn: Turn, message: Message, reading: Reading, party: Party, sequence: int) -> Verdict:
+    """Do what one reading of a message asks."""
     if reading.about is None or reading.evidence is None:
         return Verdict(disposition=Disposition.NO_OP, reason=reading.note)
     if reading.is_new_order:
@@ -163,7 +168,7 @@ def reconsider(turn: Turn, sequence: int) -> bool:
     if party is None:
         return False
     try:
-        reading = read(message, party, received_at=turn.now, sequence=sequence)
+        reading = read(message, party, received_at=turn.now, sequence=sequence)[0]
     except MessageFault:  # it was readable when it came; the sender's file says otherwise now
         return False
     if reading.evidence is None or not reading.events:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 
 from referral_engine.base.values import replace
@@ -21,3 +24,23 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         if not note or note in self.reason:
             return self
         return replace(self, reason=f"{self.reason}; {note}" if self.reason else note)
+
+
+# What a message became when its parts became different things: the first of these that one of them became.
+_LOUDEST: Final = (
+    Disposition.QUARANTINED,
+    Disposition.PENDING,
+    Disposition.NEEDS_HUMAN,
+    Disposition.APPLIED,
+    Disposition.NO_OP,
+)
+
+
+def together(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict for a message from those of its parts: the loudest, with every reason that was given."""
+    if len(verdicts) == 1:
+        return verdicts[0]
+    loudest = min(verdicts, key=lambda verdict: _LOUDEST.index(verdict.disposition))
+    reasons = dict.fromkeys(verdict.reason for verdict in verdicts if verdict.reason)
+    referral = next((verdict.referral for verdict in verdicts if verdict.referral), "")
+    return replace(loudest, reason="; ".join(reasons), referral=loudest.referral or referral)

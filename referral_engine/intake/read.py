@@ -20,8 +20,10 @@ from referral_engine.intake.reports import read_report
 __all__ = ["Reading", "read"]
 
 
-def read(message: Message, party: Party, *, received_at: datetime, sequence: int) -> Reading:
+def read(message: Message, party: Party, *, received_at: datetime, sequence: int) -> tuple[Reading, ...]:
     """What `message` says, by MSH-9.1 and MSH-9.2; MSH-9.3 and the order of segments are not relied on.
+
+    One reading for each thing it speaks of (an order, a result of an order, a merge), in its own order; never none.
 
     received_at: aware UTC; when we learned it. sequence: of the message in the journal; events and facts cite it.
     Raises MessageFault, naming the place and no value, where only a person can tell what is meant.
@@ -30,19 +32,19 @@ def read(message: Message, party: Party, *, received_at: datetime, sequence: int
     code = message.header.message_code
     match code:
         case "ORM" | "OMG" | "OSU":
-            return _order(received)
+            return (_order(received),)
         case "ORU":
-            return read_report(received)
+            return (read_report(received),)
         case "SIU":
-            return read_appointment(received, _trigger(message))
+            return (read_appointment(received, _trigger(message)),)
         case "MDM":
-            return _warned(message, read_document(received, _trigger(message)))
+            return (_warned(message, read_document(received, _trigger(message))),)
         case "ADT":
-            return _warned(message, read_registration(received, _trigger(message)))
+            return (_warned(message, read_registration(received, _trigger(message))),)
         case "REF" if party.kind == "ehr":
             raise MessageFault("200", "MSH-9.1", "a referral sent as REF: this engine reads orders")
         case _:
-            return nothing("this message type says nothing of a referral")
+            return (nothing("this message type says nothing of a referral"),)
 
 
 def _order(received: Received) -> Reading:

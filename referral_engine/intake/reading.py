@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from referral_engine.loop.events import Event
 from referral_engine.loop.matching import About, Evidence
 from referral_engine.loop.referral import PatientId
 
+IdentityChange = Literal["merge", "link", "unlink", "move", "rename"]
+
+
+class Identities(msgspec.Struct, frozen=True, kw_only=True):
+    """What an ADT says of two records: one person from now on, linked, parted, a number moved or written anew.
+
+    survivor: PID-3 (the number that holds from now on). retired: MRG-1 (the other record's).
+    """
+
+    change: IdentityChange
+    survivor: tuple[PatientId, ...]
+    retired: tuple[PatientId, ...]
+
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What one message says.
+    """What one message says of one thing; a message that speaks of several has several readings.
 
     about: None when it says nothing of the loop; the message is kept and answered all the same.
     events: ready to apply in this order once the referral is known: message is the journal sequence, at is when it
@@ -24,6 +39,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
     is_new_order: bool = False  # ORC-1 asks for a new order, and the feed calls it a referral
     retired: tuple[PatientId, ...] = ()  # MRG-1
+    identities: Identities | None = None  # of A40 and its kin
+    withdraws: bool = False  # takes back what the same sender said before of this visit or charge (A11, CD)
     note: str = ""
 
     @property

@@ -46,6 +46,9 @@ class BindingKind(StrEnum):
     APPOINTMENT = "appointment"
     DOCUMENT = "document"
     PATIENT = "patient"  # medical record number
+    VISIT = "visit"  # PV1-19
+    CHARGE = "charge"  # FT1-2
+    PERSON = "person"  # family name and birth date, only ever enough for a person to look
 
 
 class MessageKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,3 +163,36 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     object: str  # "message 42", "referral K7QD-001A"
     outcome: str = ""
+
+
+class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one reading of one message was matched as it was; kept for ever, undone by a mark, never by removal."""
+
+    message: int
+    part: int  # which reading of the message, from 0
+    at: int
+    level: int
+    referral: str  # "" while nobody has decided
+    provisional: bool
+    by: str  # "engine", "user:jane", "feed:ehr"
+    reason: str  # without a patient's value
+    body: bytes  # `codec.encode_decision`: the evidence, its candidates and their parts
+    undone_at: int = 0
+    undone_by: str = ""
+    undone_reason: str = ""
+
+
+class MergeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Two record numbers that are one person, or linked, since a message said so; undone by a mark."""
+
+    id: int  # 0 until stored
+    kind: str  # merge, link, rename
+    survivor: str
+    survivor_authority: str
+    retired: str
+    retired_authority: str
+    message: int
+    at: int
+    undone_at: int = 0
+    undone_by: str = ""
+    undone_reason: str = ""

@@ -93,6 +93,10 @@ class ReportReceived(Happened, frozen=True, kw_only=True):
 
     document: Identifier
     finality: Finality
+    kind: str = ""  # TXA-2, OBR-4 or the CDA's code, as sent
+    content: str = ""  # SHA-256 of what it says, blanks and line ends aside: the same note by two ways is one note
+    replaces: Identifier = msgspec.field(default_factory=Identifier)  # TXA-13 of a replacement or an addendum
+    closes: bool = True  # a final document of a kind that may close a referral
 
 
 class PatientUpdated(Happened, frozen=True, kw_only=True):

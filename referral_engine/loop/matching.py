@@ -45,11 +45,17 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     filler: Identifier = msgspec.field(default_factory=Identifier)
     appointment: Identifier = msgspec.field(default_factory=Identifier)
     document: Identifier = msgspec.field(default_factory=Identifier)
+    visit: Identifier = msgspec.field(default_factory=Identifier)  # PV1-19: of a booking, a registration, a charge
+    charge: Identifier = msgspec.field(default_factory=Identifier)  # FT1-2: of a charge or its credit
     provider: str = ""  # NPI of the specialist the message names
     specialty: str = ""
     happened_at: datetime | None = None  # the document's or the visit's own date
     wrong_patient: bool = False  # OBX-11 is W
     retracts: bool = False  # takes something back
+    document_kind: str = ""  # TXA-2, OBR-4 or the CDA's code, as sent
+    may_close: bool = True  # the feed's file lets a document of this kind close a referral
+    conflict: str = ""  # why the message contradicts itself: "the document inside names another patient"
+    fields: tuple[str, ...] = ()  # where each thing was found, without values: "placer SCH-26", "provider AIP-3"
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +66,30 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     npi: str = ""  # the NPI of its channel
 
 
+class Verdict(StrEnum):
+    """What one thing says of whether message and referral belong together."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    MISSING = "missing"  # one side does not say it
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of a score: what was compared, what came of it, and what it counts; never a value."""
+
+    name: str  # "placer number", "record number", "family name", "given name", "birth date", "sex", "office", "window"
+    verdict: Verdict
+    points: int = 0  # negative where it speaks against
+
+
+class Weighed(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate and why it stands where it stands."""
+
+    referral: str
+    score: int = 0
+    parts: tuple[Part, ...] = ()
+
+
 class Match(msgspec.Struct, frozen=True, kw_only=True):
     """The graded answer; `referral` is set only when the engine may act on it."""
 
@@ -67,7 +97,9 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     referral: str = ""
     reason: str = ""
     candidates: tuple[str, ...] = ()  # ids, best first, for a person
+    weighed: tuple[Weighed, ...] = ()  # the candidates with their parts, best first
     provisional: bool = False
+    security: bool = False  # the sender speaks of a referral it is no party of
 
 
 _EXACT: Final = frozenset({"referral", "placer"})

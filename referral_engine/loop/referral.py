@@ -125,6 +125,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     message: int
     provisional: bool = False
+    kind: str = ""
+    content: str = ""  # SHA-256, see ReportReceived
+    replaces: Identifier = msgspec.field(default_factory=Identifier)
 
 
 class Moments(msgspec.Struct, frozen=True, kw_only=True):

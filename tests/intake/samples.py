@@ -72,9 +72,14 @@ PID = "PID|1||MRN1001^^^SPRINGFIELD^MR||ROE^JANE^Q||19800102|F"
 
 
 def told(lines: str, party: Party = EHR, *, received_at: datetime = NOW, sequence: int = 7) -> Reading:
-    """Read a message written one segment a line."""
-    message = Message.parse(text(lines))
-    return read(message, party, received_at=received_at, sequence=sequence)
+    """Read a message written one segment a line, which speaks of one thing."""
+    (reading,) = all_told(lines, party, received_at=received_at, sequence=sequence)
+    return reading
+
+
+def all_told(lines: str, party: Party = EHR, *, received_at: datetime = NOW, sequence: int = 7) -> tuple[Reading, ...]:
+    """Read a message written one segment a line, which may speak of several things."""
+    return read(Message.parse(text(lines)), party, received_at=received_at, sequence=sequence)
 
 
 def text(lines: str) -> bytes:
