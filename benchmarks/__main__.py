@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from benchmarks import limit, processes
 from benchmarks.cells import Cell, Round, Run, Shape, table
-from benchmarks.mixes import MIXES
+from benchmarks.mixes import MIXES, USUAL
 from benchmarks.processes import Server
 
 SHAPES: Final = "1,4,16,64,256,8x16"
@@ -136,7 +136,7 @@ def _plan(words: Sequence[str] | None) -> Plan:
     options.add_argument("--loads", help="connections, and x messages in flight on each; without --quick " + SHAPES)
     options.add_argument("--seconds", type=float, default=None)
     options.add_argument("--rounds", type=int, default=None)
-    options.add_argument("--mix", default=",".join(MIXES))
+    options.add_argument("--mix", default=",".join(USUAL), help=", ".join(MIXES))
     options.add_argument("--couriers", choices=["working", "idle"], default="working")
     given = options.parse_args(words)
     return Plan(

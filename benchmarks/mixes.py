@@ -5,17 +5,28 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from benchmarks import messages
 from benchmarks.messages import STRANGERS, VISIT_AFTER, Case, Made
+from benchmarks.processes import ROOT
+from referral_engine.channels.book import read_book
+from referral_engine.hl7.message import Message
+from referral_engine.service.files import read_files
+from referral_engine.stories.places import site_of
+from referral_engine.stories.script import Line
+from referral_engine.stories.traffic import Plan, traffic
 
 # change: every message changes a referral.  loop: the same, and one office in seven is reached by fax, which takes a
-# PDF.  unrelated: nearly everything is about patients nobody referred, as on a hospital's whole feed.
-MIXES: Final = ("change", "loop", "unrelated")
+# PDF.  stories: whole loops of the story generator, as long and as odd as they come.  unrelated: nearly everything is
+# about patients nobody referred, as on a hospital's whole feed.
+MIXES: Final = ("change", "loop", "stories", "unrelated")
+USUAL: Final = ("change", "loop", "unrelated")  # what is measured when nothing is asked for
 _ON_THE_WIRE: Final = tuple(office for office in messages.OFFICES if office.books)
 OPEN_AT_ONCE: Final = 8  # referrals of one connection between order and note
 UNRELATED_SHARE: Final = 0.95
+MESSAGES_A_STORY: Final = 5  # at least; so many stories are begun that there are enough messages
 NUMBERS_A_CONNECTION: Final = 200_000  # so that no two connections, nor two rounds, make the same patient
 
 
@@ -27,6 +38,8 @@ def streams(mix: str, *, connections: int, count: int, seed: int) -> list[list[M
 
 def _stream(mix: str, count: int, place: int) -> list[Made]:
     assert mix in MIXES, f"there is no mix {mix}"
+    if mix == "stories":
+        return list(islice(_told(count // MESSAGES_A_STORY + 1, place), count))
     rng = random.Random(place)
     numbers = iter(range(place * NUMBERS_A_CONNECTION, (place + 1) * NUMBERS_A_CONNECTION))
     now = datetime.now(UTC).replace(microsecond=0)
@@ -38,6 +51,20 @@ def _stream(mix: str, count: int, place: int) -> list[Made]:
         else:
             made.append(next(story))
     return made
+
+
+def _told(stories: int, place: int) -> Iterator[Made]:
+    """Whole stories in order of time; without what is sent twice, for its first answer comes again."""
+    plan = Plan(begins=datetime.now(UTC).date(), days=30, stories=stories, before=place * NUMBERS_A_CONNECTION)
+    seen: set[bytes] = set()
+    site = site_of(read_book(read_files(str(ROOT / "conf" / "engine.toml"))), "ehr")
+    for item in traffic(site, plan, random.Random(place)):
+        if isinstance(item, Line):
+            raw = item.write()
+            identity = Message.parse(raw).header.control_id_bytes
+            if identity not in seen:
+                seen.add(identity)
+                yield identity, raw
 
 
 def _referrals(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Final, Generic, TypeVar
 
@@ -10,6 +11,8 @@ T = TypeVar("T")
 _BASE32: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U to mishear on the telephone
 _PAIRS: Final = tuple(first + second for first in _BASE32 for second in _BASE32)  # two digits at a time
 CONTROL_ID_MAX: Final = 20  # MSH-10 in HL7 v2.1 to v2.5.1
+
+_OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,99})){1,40}")
 
 
 class Phi(Generic[T]):
@@ -37,7 +40,19 @@ class Phi(Generic[T]):
 
     def agrees(self, other: Phi[T]) -> bool:
         """Both are known, and equal but for case and surrounding blanks."""
-        return bool(self._value) and str(self._value).strip().casefold() == str(other._value).strip().casefold()
+        mine, theirs = self._value, other._value
+        if mine == theirs:
+            return bool(mine)  # as most that agree are written
+        return bool(mine) and str(mine).strip().casefold() == str(theirs).strip().casefold()
+
+    def begins_like(self, other: Phi[T]) -> bool:
+        """Both are known, and one begins with the other: an initial, a middle name more; case and blanks aside."""
+        one, another = str(self._value).strip().casefold(), str(other._value).strip().casefold()
+        return bool(one) and bool(another) and (one.startswith(another) or another.startswith(one))
+
+    def sorts_before(self, text: str) -> bool:
+        """Whether the value is known and stands before `text`, as two dates of the form YYYYMMDD do."""
+        return bool(self._value) and str(self._value) < text
 
     def __eq__(self, other: object) -> bool:
         """Compare the values within."""
@@ -78,6 +93,11 @@ def control_id(node: str, sequence: int, ordinal: int) -> str:
     made = f"{node}{base32(more) if more else ''}{digits}{base32(ordinal, 2)}"
     assert len(made) <= CONTROL_ID_MAX, "MSH-10 holds 20 characters"
     return made
+
+
+def is_oid(text: str) -> bool:
+    """Whether `text` is an object identifier, such as "2.16.840.1.113883.4.6"."""
+    return _OID.fullmatch(text) is not None
 
 
 def npi_check_digit(first_nine: str) -> int:

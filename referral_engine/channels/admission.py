@@ -91,6 +91,8 @@ def _closeness(partner: Partner, peer: str, certificates: tuple[str, ...]) -> tu
 def _is_ours(identity: Identity, header: Header) -> bool:
     """Whether MSH-3 and MSH-4 are our own, however a relay spelt them."""
     sender = (header.sending_application.strip().casefold(), header.sending_facility.strip().casefold())
+    if identity.oid and sender == ("", identity.oid):  # as 360X has it
+        return True
     return sender == (identity.application.casefold(), identity.facility.casefold())
 
 

@@ -36,10 +36,12 @@ def disagreements(everyone: Everyone, engine_page: Page) -> Iterator[Problem]:
     yield from _used_twice([(page, partner.name, "partner") for page, partner in everyone.partners])
     enabled = [(page, channel) for page, channel in channels if channel.enabled]
     yield from _shared_orders(enabled)
-    senders = [*feeds, *((page, channel.feed()) for page, channel in enabled if channel.speaks)]
+    heard = [(page, feed) for page, feed in feeds if feed.enabled]
+    senders = [*heard, *((page, channel.feed()) for page, channel in enabled if channel.speaks)]
     yield from sender_disagreements(senders, everyone.partners, everyone.engine.listeners)
     yield from partner_disagreements(everyone.engine, [*feeds, *channels], everyone.partners, engine_page)
-    yield from _unknown_specialties(enabled, feeds)
+    yield from _unknown_specialties(enabled, heard)
+    yield from _unknown_dialects(channels, feeds)
     names = tuple(channel.name for _, channel in channels)
     for index, name in enumerate(everyone.engine.pilot.channels):
         if channels and name not in names:
@@ -91,3 +93,17 @@ def _unknown_specialties(
             hint = f'did you mean "{near}"?' if near else f"feeds know {', '.join(known)}"
             sentence = f'no feed gives an order the specialty "{channel.specialty}"'
             yield problem_at(page.source, ("channel", "specialty"), "CHW04", sentence, hint, warning=True)
+
+
+def _unknown_dialects(
+    channels: Sequence[tuple[Page, Channel]], feeds: Sequence[tuple[Page, Feed]]
+) -> Iterator[Problem]:
+    """A dialect that no file describes: their words would be read as the usual ones, and some not at all."""
+    names = sorted(feed.name for _, feed in feeds)
+    for page, channel in channels:
+        dialect = channel.replies.dialect
+        if dialect and dialect not in names:
+            near = nearest(dialect, names)
+            hint = f'did you mean "{near}"?' if near else f"there are {', '.join(names) or 'none'}"
+            sentence = f'there is no feed "{dialect}"'
+            yield problem_at(page.source, ("replies", "dialect"), "CH413", sentence, hint)

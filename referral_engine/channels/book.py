@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 from typing import Final, Literal, get_args
 
 from referral_engine.base.errors import ConfigError, Problem
+from referral_engine.base.values import replace
 from referral_engine.channels.agreement import Everyone, disagreements
 from referral_engine.channels.channel import Channel
 from referral_engine.channels.channel_file import read_channel
 from referral_engine.channels.clocks import clock_origins
+from referral_engine.channels.dialects import oids_of, voice_of
 from referral_engine.channels.engine import Engine, default_engine
 from referral_engine.channels.engine_file import read_engine
 from referral_engine.channels.feed import Feed
 from referral_engine.channels.feed_file import read_feed
-from referral_engine.channels.matcher import OneOf
+from referral_engine.channels.matcher import REFERRED_TO, OneOf
 from referral_engine.channels.naming import file_stem
 from referral_engine.channels.partner import ANYONE, Partner
 from referral_engine.channels.partner_file import read_own_partner, read_partner_file
@@ -28,7 +30,7 @@ from referral_engine.channels.shape import Page, Setting
 from referral_engine.channels.source import Source, read_source
 
 ENGINE_FILE: Final = "conf/engine.toml"  # the name shown for defaults when there is no file
-ROUTED_BY: Final = "OBR-28.1"  # most channels name their specialist here, so few are asked about one order
+ROUTED_BY: Final = (REFERRED_TO, "OBR-28.1")  # most channels name their specialist so; few are asked about one order
 VERSION_LETTERS: Final = 12  # of the hash; enough to tell any two versions of a site apart
 
 Part = Literal["engine", "preauth", "partner", "feed", "channel"]
@@ -48,22 +50,25 @@ class Book:
     settings: Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)  # file to what is in force there
     warnings: tuple[Problem, ...] = ()
     senders: tuple[Feed, ...] = field(init=False, repr=False, compare=False)  # in the order they are asked
-    by_provider: Mapping[str, tuple[Channel, ...]] = field(init=False, repr=False, compare=False)  # OBR-28.1
+    by_provider: Mapping[str, tuple[Channel, ...]] = field(init=False, repr=False, compare=False)  # by ROUTED_BY
     by_scan: tuple[Channel, ...] = field(init=False, repr=False, compare=False)  # enabled, for any other order
 
     def __post_init__(self) -> None:
         """Make the indexes once: senders in order, channels by the provider they name."""
         enabled = tuple(self.channels[name] for name in sorted(self.channels) if self.channels[name].enabled)
-        senders = [*(self.feeds[name] for name in sorted(self.feeds)), *(one.feed() for one in enabled if one.speaks)]
+        feeds = [self.feeds[name] for name in sorted(self.feeds) if self.feeds[name].enabled]
+        oids = oids_of(feeds)
+        senders = [*feeds, *(voice_of(one, self.feeds, oids) for one in enabled if one.speaks)]
         object.__setattr__(self, "senders", tuple(sorted(senders, key=self.is_anyone)))
-        scanned = tuple(one for one in enabled if not isinstance(one.match.test_of(ROUTED_BY), OneOf))
         named: dict[str, list[Channel]] = defaultdict(list)
+        scanned = []
         for channel in enabled:
-            test = channel.match.test_of(ROUTED_BY)
-            for value in test.accepted if isinstance(test, OneOf) else ():
+            tests = [test for path in ROUTED_BY if isinstance(test := channel.match.test_of(path), OneOf)]
+            for value in tests[0].accepted if tests else ():
                 named[value].append(channel)
+            scanned += [] if tests else [channel]
         joined = {value: (*scanned, *channels) for value, channels in named.items()}
-        object.__setattr__(self, "by_scan", scanned)
+        object.__setattr__(self, "by_scan", tuple(scanned))
         object.__setattr__(self, "by_provider", joined)
 
     def partner_of(self, sender: Feed | Channel) -> Partner:
@@ -71,6 +76,11 @@ class Book:
         if sender.partner:
             return self.partners[sender.partner]
         return self.partners.get(sender.name, ANYONE)
+
+    def with_feeds(self, names: Iterable[str]) -> Book:
+        """The same with these feeds switched on; for a story.  Raises KeyError for a feed that no file describes."""
+        changed = {name: replace(self.feeds[name], enabled=True) for name in names}
+        return replace(self, feeds={**self.feeds, **changed}) if changed else self
 
     def is_anyone(self, feed: Feed) -> bool:
         """Whether neither the feed nor its partner says who the sender is: it is asked last."""
@@ -214,7 +224,7 @@ def _without_consequences(problems: Sequence[Problem]) -> list[Problem]:
     unreadable = {problem.file for problem in problems if problem.code.startswith("CH0")}
     hidden: set[str] = set()
     if unreadable:
-        hidden = {"CH408", "CH409", "CHW04", "CHW06"}
+        hidden = {"CH408", "CH409", "CH413", "CHW04", "CHW06"}
     if any(file_stem(file) == "engine" for file in unreadable):
         hidden |= {"CH402", "CH403", "CH406"}
     return [problem for problem in problems if problem.code not in hidden]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal
@@ -10,6 +11,7 @@ from referral_engine.channels.engine import Retry, Tls
 from referral_engine.channels.feed import Feed
 from referral_engine.channels.matcher import Matcher
 from referral_engine.channels.naks import NakMeaning
+from referral_engine.channels.pairs import ORDER_PAIRS, Pair
 from referral_engine.channels.partner import MLLP_TRAILER, Plaintext
 from referral_engine.channels.timetable import ChannelTest
 from referral_engine.loop.policy import Duration, Policy, Unit
@@ -17,6 +19,7 @@ from referral_engine.loop.states import Network
 
 DEFAULT_REMIND_AFTER: Final = Duration(2, Unit.BUSINESS_DAYS)
 
+Format = Literal["orm", "360x"]  # the order as it came, re-addressed; or the payload of IHE 360X
 Received = Literal["ack", "fax report", "sent"]  # what tells us that the packet arrived
 
 
@@ -79,6 +82,8 @@ class MessageSettings:
     receiving_facility: str = ""  # MSH-6
     version: str = "2.5.1"  # MSH-12
     drop_segments: tuple[str, ...] = ()
+    format: Format = "orm"
+    pairs: Mapping[str, Pair] = field(default_factory=lambda: ORDER_PAIRS)  # what is asked to ORC-1 and ORC-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,7 @@ class Replies:
     appointments: bool = True  # sends SIU
     notes: bool = True  # sends ORU or MDM
     final_when: Matcher | None = None  # which of its documents are final; None: the feed's tables decide
+    dialect: str = ""  # the feed whose places and words they use, switched on or not; "": the usual ones
     provisional_notes: bool = False  # a level-3 match may file a note without a person
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from referral_engine.base.ident import is_oid
+from referral_engine.base.values import replace
 from referral_engine.channels import words
 from referral_engine.channels.channel import (
     Channel,
     FaxTransport,
+    Format,
     Hold,
     MessageSettings,
     MllpTransport,
     PatientText,
     Received,
     Replies,
+    SpoolTransport,
     Transport,
 )
 from referral_engine.channels.clocks import clock_origins, clock_settings, not_shorter, read_clocks
@@ -23,6 +27,7 @@ from referral_engine.channels.engine import DEFAULT_QUEUE, Clocks, Engine
 from referral_engine.channels.matcher import Matcher
 from referral_engine.channels.naming import complain_of_file_name, complain_of_unknown
 from referral_engine.channels.overlap import overlap
+from referral_engine.channels.pairs import read_order_pairs
 from referral_engine.channels.partner import ANYONE, Partner
 from referral_engine.channels.shape import Page, Table, Unfit, nearest
 from referral_engine.channels.timetable_file import read_tests
@@ -33,6 +38,7 @@ from referral_engine.loop.states import Network
 
 _NETWORKS: Final[Mapping[str, Network]] = {network.value: network for network in Network}
 _RECEIVED: Final[Mapping[str, Received]] = {"ack": "ack", "fax report": "fax report", "sent": "sent"}
+_FORMATS: Final[Mapping[str, Format]] = {"orm": "orm", "360x": "360x"}
 _STAFF: Final = "staff"
 _APPROVALS: Final = "AUT"  # its fields may release a hold: only whether they have a value is asked
 
@@ -62,7 +68,10 @@ def read_channel(
     hold, clocks = _hold(top.table("hold"), match, clocks, engine)
     origins = {**engine_origins, **clock_origins(sla), **_hold_origins(page)}
     page.settings.extend(clock_settings(clocks, origins))
+    message = _message(top.defaulted("message"), transport, engine)
     replies = _replies(top.defaulted("replies"), transport)
+    if message.format == "360x" and replies.facilities and not replies.applications:
+        replies = replace(replies, applications=("",))  # 360X leaves MSH-3 empty
     channel = Channel(
         name=name,
         title=head.take("title", words.some_text, name),
@@ -77,7 +86,7 @@ def read_channel(
         hold=hold,
         transport=transport,
         fallback=fallback,
-        message=_message(top.defaulted("message")),
+        message=message,
         replies=replies,
         policy=_policy(top, engine, clocks, replies, calendar=calendar, has_fallback=fallback is not None),
         patient=_patient(top.defaulted("patient")),
@@ -119,7 +128,7 @@ def _policy(
 def _match(top: Table) -> Matcher:
     """[match]: at least one line."""
     table = top.needed("match")
-    matcher = read_matcher(table)
+    matcher = read_matcher(table, in_match=True)
     if table.written and not table.tree:
         top.complain("match", "CH214", "[match] is empty, so it would take every order", 'add a line such as "OBR-4.1"')
     return matcher
@@ -207,7 +216,7 @@ def _release(value: object) -> str:
     return taken if path.segment == _APPROVALS else read_allowed_path(taken)
 
 
-def _message(table: Table) -> MessageSettings:
+def _message(table: Table, transport: Transport, engine: Engine) -> MessageSettings:
     """[message]."""
     base = MessageSettings()
     message = MessageSettings(
@@ -215,11 +224,30 @@ def _message(table: Table) -> MessageSettings:
         receiving_facility=table.take("receiving_facility", words.text, base.receiving_facility),
         version=table.take("version", words.version, base.version),
         drop_segments=table.several("drop_segments", words.segment, base.drop_segments),
+        format=table.take("format", words.word(_FORMATS), base.format),
+        pairs=read_order_pairs(table.table("pairs")),
     )
+    if message.format == "360x" and "transport" not in table.page.troubled:
+        _complain_of_360x(table, message, transport, engine)
     for needed in sorted({"MSH", "PID", "ORC", "OBR"} & set(message.drop_segments)):
         table.complain("drop_segments", "CH306", f"{needed} cannot be dropped: the order would be unreadable")
     table.close()
     return message
+
+
+def _complain_of_360x(table: Table, message: MessageSettings, transport: Transport, engine: Engine) -> None:
+    """What IHE 360X cannot be written without: OIDs on both sides, v2.5.1, and a way that needs no acknowledgment."""
+    if not isinstance(transport, SpoolTransport):
+        hint = 'use kind = "spool": the program that sends Direct mail picks the files up there'
+        table.complain("format", "CH320", "360X asks for no acknowledgment (NE/NE), and this way waits for one", hint)
+    if not engine.identity.oid:
+        hint = 'write oid = "..." in [identity] of conf/engine.toml'
+        table.complain("format", "CH320", "360X names everything by OID, and we have none", hint)
+    if not is_oid(message.receiving_facility):
+        hint = 'write it as digits and dots, as in "2.16.840.1.113883.19.5"'
+        table.complain("receiving_facility", "CH320", "360X names the receiver by its OID in MSH-6", hint)
+    if message.version != MessageSettings().version:
+        table.complain("version", "CH320", "360X is written in v2.5.1 only", "leave the line out")
 
 
 def _replies(table: Table, transport: Transport) -> Replies:
@@ -240,6 +268,7 @@ def _replies(table: Table, transport: Transport) -> Replies:
         appointments=table.take("appointments", words.flag, speaks),
         notes=table.take("notes", words.flag, default=True),
         final_when=None if final is None else read_matcher(final),
+        dialect=table.take("dialect", words.name, ""),
         provisional_notes=table.take("provisional_notes", words.flag, default=False),
     )
     for key, said in (("confirms", replies.confirms), ("appointments", replies.appointments)):

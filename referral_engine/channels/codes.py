@@ -37,6 +37,7 @@ CODES: Final[Mapping[str, str]] = {
     "CH216": "The character set is not one that can be read.",
     "CH217": "A trailer is the two control characters that end a frame: FS (1C) and one more, usually CR (0D).",
     "CH218": "A certificate's name is its kind and the name itself, whole: DNS:, URI:, IP: or CN:. No wildcards.",
+    "CH220": "ORC-1 and ORC-5 are codes of the tables 0119 and 0038, the second behind a slash, or left out.",
     "CH219": "A size on a disk is a number and a unit: bytes, KiB, MiB, GiB or TiB.",
     # --- values disagree in one file
     "CH301": "A channel, a feed or a partner has the same name as its file, so that one leads to the other.",
@@ -57,6 +58,8 @@ CODES: Final[Mapping[str, str]] = {
     "CH316": "MLLP without TLS needs a permission with a reason and a last day, unless both ends are this machine.",
     "CH317": "The permission to speak MLLP without TLS is over. The engine does not start with it.",
     "CH318": "A feed has one partner: either it brings a table [partner], or it names one of conf/partners.",
+    "CH319": "An authority of numbers is kept under one name; its other names and its OID stand for that one.",
+    "CH320": "IHE 360X names both sides by OID, is written in v2.5.1, and asks for no acknowledgment.",
     # --- files disagree
     "CH401": "Two enabled channels can take the same order. Exactly one may, because file order never decides.",
     "CH402": "The calendar is not defined in conf/engine.toml.",
@@ -69,6 +72,7 @@ CODES: Final[Mapping[str, str]] = {
     "CH410": "A message has to satisfy the feed and its partner, and these two exclude each other.",
     "CH411": "The partner has to show a certificate, and no listener it may use asks for one.",
     "CH412": "Every [listener] is for certain partners, and this sender is none of them: it would always be refused.",
+    "CH413": "A specialist's messages are read by the words of a feed that no file describes.",
     # --- warnings
     "CHW01": "The channel has no [[test]]. One order and its answer show that [match] means what was meant.",
     "CHW03": "Any sender at all may speak for this party.",

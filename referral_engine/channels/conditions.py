@@ -6,32 +6,54 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from referral_engine.channels.matcher import MESSAGE_TYPE, Condition, Matcher, OneOf, Present, StartsWith, Test
+from referral_engine.base.values import replace
+from referral_engine.channels import words
+from referral_engine.channels.matcher import (
+    MESSAGE_TYPE,
+    REFERRED_TO,
+    Condition,
+    Matcher,
+    OneOf,
+    Present,
+    StartsWith,
+    Test,
+)
 from referral_engine.channels.shape import Table, Unfit, found, nearest, of_kind
 from referral_engine.hl7.path import read_path
 
 # Only what says nothing about a person: `route` prints these values.
-SEGMENTS: Final = frozenset({"MSH", "ORC", "OBR", "PV1", "SCH", "TXA"})
-FIELDS: Final = frozenset({("IN1", 2), ("IN1", 3), ("IN1", 14), ("IN1", 15), ("OBX", 11)})
-FEED_SEGMENTS: Final = SEGMENTS | {"CON"}
+SEGMENTS: Final = frozenset({"MSH", "ORC", "OBR", "PV1", "SCH", "TXA", "RF1", "PR1"})
+FIELDS: Final = frozenset(
+    {("PRD", 1), ("PRD", 7), ("IN1", 2), ("IN1", 3), ("IN1", 14), ("IN1", 15), ("OBX", 11)},
+)
+# What feeds may read besides: their values are never printed.
+FEED_SEGMENTS: Final = SEGMENTS | {"EVN", "CON", "ARV", "NTE", "PRD"}
 FEED_FIELDS: Final = FIELDS | {("PD1", 11), ("PD1", 12)}
 
 _TESTS: Final = ("starts_with", "present", "absent")
 _PREFIX: Final = re.compile(r"[A-Z][A-Z0-9]{2}-[1-9][0-9]*")
 _MESSAGE_TYPE: Final = re.compile(r"[A-Z0-9]{3}\^[A-Z0-9]{3}")
-_ALLOWED: Final = "use MSH, ORC, OBR, PV1, SCH, TXA, IN1-2, IN1-3, IN1-14, IN1-15 or OBX-11"
-_ALLOWED_IN_FEEDS: Final = f"{_ALLOWED[:-10]}, OBX-11, CON, PD1-11, PD1-12 or a Z-segment"
+_USUAL: Final = "use MSH, ORC, OBR, PV1, SCH, TXA, RF1, PR1, PRD-1, PRD-7, IN1-2, IN1-3, IN1-14, IN1-15"
+_ALLOWED: Final = f"{_USUAL} or OBX-11"
+_ALLOWED_IN_FEEDS: Final = f"{_USUAL}, OBX-11, EVN, CON, ARV, NTE, PRD, PD1-11, PD1-12, OBX[3.1=...] or a Z-segment"
 _TEST_HELP: Final = 'write text, a list, { starts_with = "..." }, { present = true } or { absent = true }'
 
 
-def read_matcher(table: Table, *, in_feed: bool = False) -> Matcher:
-    """Every line of `table` as a condition; lines that cannot mean anything are reported and left out."""
+def read_matcher(table: Table, *, in_feed: bool = False, in_match: bool = False) -> Matcher:
+    """Every line of `table` as a condition; lines that cannot mean anything are reported and left out.
+
+    in_feed: senders' files may read more. in_match: [match] of a channel may ask for `referred_to` as well.
+    """
     conditions = []
     for key, value in table.tree.items():
         table.known.append(key)
         if _complain_of_quotes(table, key, value):
             continue
-        test = table.take(key, read_test, None) if _complain_of_path(table, key, in_feed=in_feed) else None
+        test: Test | None = None
+        if in_match and key == REFERRED_TO:
+            test = table.take(key, _read_npis, None)
+        elif _complain_of_path(table, key, in_feed=in_feed):
+            test = table.take(key, read_test, None)
         if test is not None:
             _complain_of_type(table, key, test)
             conditions.append(Condition(path=key, test=test, line=table.line_of(key)))
@@ -62,6 +84,21 @@ def read_feed_path(value: object) -> str:
     if read_path(text) is None:
         raise _not_a_path(text)
     return text
+
+
+def read_exact_path(value: object) -> str:
+    """A path down to its component: TQ1-7 is TQ1-7.1; raises Unfit."""
+    path = read_path(read_feed_path(value))
+    assert path is not None, "read_feed_path refuses what is no path"
+    return str(path if path.component else replace(path, component=1))
+
+
+def _read_npis(value: object) -> OneOf:
+    """One NPI, or several of which any will do."""
+    test = read_test(value)
+    if not isinstance(test, OneOf):
+        raise Unfit("CH105", "expected an NPI, or a list of them", 'write it as in "1234567893"', named=True)
+    return OneOf(tuple(words.npi(one) for one in test.values))
 
 
 def _small_table(value: Mapping[str, object]) -> Test:
@@ -118,9 +155,12 @@ def _allowed(text: str, *, in_feed: bool) -> str:
     if path is None:
         raise _not_a_path(text)
     segments, fields = (FEED_SEGMENTS, FEED_FIELDS) if in_feed else (SEGMENTS, FIELDS)
-    own = in_feed and path.segment.startswith("Z")
+    own = in_feed and (path.segment.startswith("Z") or (path.segment == "OBX" and path.where is not None))
     if path.segment in segments or (path.segment, path.field) in fields or own:
         return text
+    if in_feed and path.segment == "OBX":
+        hint = f'say which, as in "OBX[3.1=CONSENT]-{path.field}.{path.component or 1}"'
+        raise Unfit("CH204", f"{text} could be any observation", hint)
     raise Unfit(
         "CH204",
         f"{text} may not be used here: values of patient segments are never printed",
@@ -130,6 +170,9 @@ def _allowed(text: str, *, in_feed: bool) -> str:
 
 def _not_a_path(text: str) -> Unfit:
     """The complaint about text that names no place in a message."""
+    if "[" in text:
+        hint = 'write segment[field.component=value]-field.component, as in "OBX[3.1=REFTO]-5.1"'
+        return Unfit("CH202", f'"{text}" is not a place in a message', hint)
     return Unfit("CH202", f'"{text}" is not a place in a message', 'write segment-field.component, as in "OBR-4.1"')
 
 

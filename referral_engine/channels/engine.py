@@ -9,7 +9,9 @@ from types import MappingProxyType
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from referral_engine.channels.keeping import Keeping
 from referral_engine.channels.naks import NakMeaning
+from referral_engine.channels.pairs import Pair
 from referral_engine.channels.partner import MLLP_TRAILER, Plaintext
 from referral_engine.channels.size import Size
 from referral_engine.loop.calendar import Calendar
@@ -23,6 +25,7 @@ HOUR_SECONDS: Final = 3600.0
 
 DEFAULT_TICK: Final = Duration(1, Unit.SECONDS)
 DEFAULT_BALLAST: Final = Size(64 * MIB)
+DEFAULT_KEEPING: Final = Keeping("72 hours", 72 * HOUR_SECONDS)  # early evidence comes three days early, at most
 
 Clocks = Mapping[Kind, tuple[tuple[Duration, ...], tuple[Duration, ...]]]  # kind to (routine, urgent)
 
@@ -124,6 +127,7 @@ class JournalSettings:
     tick: Duration = DEFAULT_TICK
     batch_messages_max: int = 64  # in one commit
     keep_years: int = 7
+    keep_unrelated: Keeping = DEFAULT_KEEPING  # the bytes of a message that concerns no referral; then only its header
     backup_directory: str = "var/backup"
     low_water: Size | None = None  # free on its disk, below which nothing is accepted; None: as `journal.room` reckons
     ballast: Size = DEFAULT_BALLAST  # thrown off when the disk is full, so that what is in hand can be finished
@@ -141,6 +145,8 @@ class EhrSettings:
     receiving_facility: str = "SPRINGFIELD"  # MSH-6
     version: str = "2.5.1"  # MSH-12
     closure: Literal["MDM^T02", "ORU^R01"] = "MDM^T02"
+    status: Literal["ORM^O01", "OSU^O51"] = "ORM^O01"
+    pairs: Mapping[str, Pair] = field(default_factory=dict)  # status word to ORC-1 and ORC-5; missing ones are usual
     ack_timeout_seconds: float = 30.0
     retry: Retry = field(default_factory=Retry)
     partner: str = ""  # whose NAK meanings hold; "" is none

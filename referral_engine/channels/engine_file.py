@@ -28,7 +28,9 @@ from referral_engine.channels.engine import (
     Web,
     default_engine,
 )
+from referral_engine.channels.keeping import read_keeping
 from referral_engine.channels.nak_file import read_nak_of
+from referral_engine.channels.pairs import read_status_pairs
 from referral_engine.channels.partner import ANYONE, Partner
 from referral_engine.channels.shape import Page, Setting, Table, Unfit, nearest
 from referral_engine.channels.size import read_size
@@ -170,6 +172,7 @@ def _journal(table: Table, base: JournalSettings) -> JournalSettings:
         tick=table.take("tick", _tick, base.tick),
         batch_messages_max=table.take("batch_messages_max", words.whole(1, 1024), base.batch_messages_max),
         keep_years=table.take("keep_years", words.whole(1, 100), base.keep_years),
+        keep_unrelated=table.take("keep_unrelated", read_keeping, base.keep_unrelated),
         backup_directory=table.take("backup_directory", words.some_text, base.backup_directory),
         low_water=table.take("low_water", read_size, base.low_water),
         ballast=table.take("ballast", read_size, base.ballast),
@@ -210,6 +213,8 @@ def _ehr(table: Table, base: EhrSettings, partners: Mapping[str, Partner]) -> Eh
         receiving_facility=table.take("receiving_facility", words.some_text, base.receiving_facility),
         version=table.take("version", words.version, base.version),
         closure=table.take("closure", words.word(words.CLOSURES), base.closure),
+        status=table.take("status", words.word(words.STATUSES), base.status),
+        pairs=read_status_pairs(table.table("pairs")),
         ack_timeout_seconds=table.take("ack_timeout", words.seconds, base.ack_timeout_seconds),
         retry=read_retry(table.table("retry"), base.retry),
         partner=named,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, assert_never
 
 from referral_engine.hl7.message import Message
-from referral_engine.hl7.path import Path
+from referral_engine.hl7.path import Path, Where
 from referral_engine.hl7.segment import Segment
 
 SHOWN_VALUES_MAX = 6  # a list of forty codes would hide the sentence around it
 MESSAGE_TYPE: Final = "MSH-9"  # compared as "ORM^O01"
-REPEATING: Final = ("CON",)  # any one of them may satisfy the lines about it; so may any Z-segment of one name
+REFERRED_TO: Final = "referred_to"  # compared with the provider that the sender's feed finds
+REPEATING: Final = frozenset({"CON", "ARV", "NTE", "PRD"})  # any one may satisfy the lines about it; or any Z-segment
+_NOWHERE: Final = Path(segment="", field=0)  # no segment has such a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +49,28 @@ Test = OneOf | StartsWith | Present
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """One line of a matcher; its path is a good one."""
+    """One line of a matcher; its path is a good one, or the word referred_to."""
 
     path: str  # as the analyst wrote it: "OBR-4.1"
     test: Test
     line: int = 0  # in its file
     place: Path = field(init=False, repr=False, compare=False)  # the path, read once
+    numbers: tuple[int, int, int, int] = field(init=False, repr=False, compare=False)  # as `Segment.text` takes them
+    passes: Callable[[str], bool] = field(init=False, repr=False, compare=False)  # `holds` with this test, quicker
 
     def __post_init__(self) -> None:
-        """Read the path."""
-        object.__setattr__(self, "place", Path.parse(self.path))
+        """Read the path; what it leaves out is 1."""
+        place = _NOWHERE if self.path == REFERRED_TO else Path.parse(self.path)
+        numbers = (place.field, place.component or 1, place.subcomponent or 1, place.repetition or 1)
+        object.__setattr__(self, "place", place)
+        object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "passes", _as_call(self.test))
 
     @property
     def repeats(self) -> bool:
-        """Whether the segment repeats and any repetition will do."""
-        return self.place.segment in REPEATING or self.place.segment.startswith("Z")
+        """Whether the segment repeats and any repetition will do; the path's own condition then chooses among them."""
+        place = self.place
+        return place.where is not None or place.segment in REPEATING or place.segment.startswith("Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,32 +83,35 @@ class Matcher:
 
     def __post_init__(self) -> None:
         """Sort the conditions once: those about one place, and those about repeating segments by name."""
-        names = dict.fromkeys(condition.place.segment for condition in self.conditions if condition.repeats)
-        together = tuple(tuple(one for one in self.conditions if one.place.segment == name) for name in names)
+        groups: dict[tuple[str, Where | None], list[Condition]] = {}
+        for condition in self.conditions:
+            if condition.repeats:
+                groups.setdefault((condition.place.segment, condition.place.where), []).append(condition)
+        together = tuple(map(tuple, groups.values()))
         object.__setattr__(self, "single", tuple(one for one in self.conditions if not one.repeats))
         object.__setattr__(self, "together", together)
 
-    def first_failure(self, message: Message) -> Condition | None:
-        """The first condition `message` does not meet, or None when it meets them all."""
+    def first_failure(self, message: Message, referred_to: str = "") -> Condition | None:
+        """The first condition `message` does not meet, or None when it meets them all.
+
+        referred_to: the provider that the sender's feed finds in the message; "" when it names none.
+        """
         for condition in self.single:
-            if not holds(condition.test, value_at(message, condition)):
+            if not condition.passes(value_at(message, condition, referred_to)):
                 return condition
         for conditions in self.together:
-            segments = message.all(conditions[0].place.segment)
-            failures = [_failure_in(segment, conditions) for segment in segments]
-            if not segments:
-                failures = [next((one for one in conditions if not holds(one.test, "")), None)]
-            if None not in failures:
-                return failures[0]
+            failed = _failure_in_all(message.chosen(conditions[0].place), conditions)
+            if failed is not None:
+                return failed
         return None
 
-    def matches(self, message: Message) -> bool:
+    def matches(self, message: Message, referred_to: str = "") -> bool:
         """Whether `message` meets every condition."""
-        return self.first_failure(message) is None
+        return self.first_failure(message, referred_to) is None
 
-    def explain_failure(self, condition: Condition, message: Message) -> str:
+    def explain_failure(self, condition: Condition, message: Message, referred_to: str = "") -> str:
         """Why, as: OBR-4.1 is "REFORTHKNEE", wanted one of REFCARD, REFEP."""
-        value = value_at(message, condition)
+        value = value_at(message, condition, referred_to)
         found = f'{condition.path} is "{value}"' if value else f"{condition.path} is empty"
         return f"{found}, wanted {wanted(condition.test)}"
 
@@ -116,21 +129,34 @@ def holds(test: Test, value: str) -> bool:
     match test:
         case OneOf():
             return value in test.accepted
-        case StartsWith(prefixes):
-            return value.startswith(prefixes)
-        case Present(expected):
-            return bool(value) is expected
+        case StartsWith():
+            return value.startswith(test.prefixes)
+        case Present():
+            return bool(value) is test.wanted
         case _:
             assert_never(test)
 
 
-def value_at(message: Message, condition: Condition) -> str:
-    """The text a condition compares, in the first segment of that name; "" when absent."""
+def _as_call(test: Test) -> Callable[[str], bool]:
+    """`holds` with this test: what kind of test it is need not be asked for every message."""
+    match test:
+        case OneOf():
+            return test.accepted.__contains__
+        case _:
+            return partial(holds, test)
+
+
+def value_at(message: Message, condition: Condition, referred_to: str = "") -> str:
+    """The text a condition compares, in the first segment that its path means; "" when absent."""
     place = condition.place
     if condition.path == MESSAGE_TYPE:
         return message.header.type
-    segment = message.first(place.segment)
-    return "" if segment is None else _text_at(segment, place)
+    if place is _NOWHERE:
+        return referred_to
+    if place.where is None:
+        return message.text(place.segment, *condition.numbers)
+    segment = next(iter(message.chosen(place)), None)
+    return "" if segment is None else segment.text(*condition.numbers)
 
 
 def wanted(test: Test) -> str:
@@ -148,14 +174,28 @@ def wanted(test: Test) -> str:
             assert_never(test)
 
 
+def _failure_in_all(segments: list[Segment], conditions: tuple[Condition, ...]) -> Condition | None:
+    """None as soon as one repetition meets all conditions; else the first condition that the first one does not meet.
+
+    Without a repetition every value is "".
+    """
+    if not segments:
+        return next((one for one in conditions if not one.passes("")), None)
+    first: Condition | None = None
+    for segment in segments:
+        failed = _failure_in(segment, conditions)
+        if failed is None:
+            return None
+        first = first or failed
+    return first
+
+
 def _failure_in(segment: Segment, conditions: tuple[Condition, ...]) -> Condition | None:
     """The first condition one repetition does not meet."""
-    return next((one for one in conditions if not holds(one.test, _text_at(segment, one.place))), None)
-
-
-def _text_at(segment: Segment, place: Path) -> str:
-    """The text at a place of one segment; what the path leaves out is 1."""
-    return segment.text(place.field, place.component or 1, place.subcomponent or 1, place.repetition or 1)
+    for condition in conditions:
+        if not condition.passes(segment.text(*condition.numbers)):
+            return condition
+    return None
 
 
 def _listed(values: tuple[str, ...]) -> str:

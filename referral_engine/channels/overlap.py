@@ -7,22 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
-from referral_engine.channels.matcher import Matcher, OneOf, Present, StartsWith, Test
+from referral_engine.channels.matcher import REFERRED_TO, Matcher, OneOf, Present, StartsWith, Test
 
 ABSENT: Final = ""
 ANYTHING: Final = "any value"
+USUAL_PLACE: Final = "OBR-28.1"  # where `referred_to` is unless a feed says otherwise: both ask for the specialist
 
 
 def overlap(one: Matcher, other: Matcher) -> Mapping[str, str] | None:
     """Values by path that satisfy both; None when some path makes that impossible."""
-    tests = {condition.path: condition.test for condition in one.conditions}
+    tests = {_place(condition.path): condition.test for condition in one.conditions}
     both: dict[str, str] = {path: witness(test, test) or ABSENT for path, test in tests.items()}
     for condition in other.conditions:
-        mine = tests.get(condition.path, condition.test)
+        mine = tests.get(_place(condition.path), condition.test)
         value = witness(mine, condition.test)
         if value is None:
             return None
-        both[condition.path] = value
+        both[_place(condition.path)] = value
     return both
 
 
@@ -52,7 +53,7 @@ def overlapping(matchers: Sequence[Matcher]) -> Iterator[tuple[int, int, Mapping
     buckets: dict[str, list[int]] = defaultdict(list)
     open_ended = []
     for index, matcher in enumerate(matchers):
-        test = matcher.test_of(path)
+        test = next((one.test for one in matcher.conditions if _place(one.path) == path), None)
         if isinstance(test, OneOf):
             for value in test.accepted:
                 buckets[value].append(index)
@@ -69,7 +70,7 @@ def overlapping(matchers: Sequence[Matcher]) -> Iterator[tuple[int, int, Mapping
 def _most_pinned(matchers: Sequence[Matcher]) -> str:
     """The path with the most different values: only matchers that share one need to be compared."""
     values = {
-        (condition.path, value)
+        (_place(condition.path), value)
         for matcher in matchers
         for condition in matcher.conditions
         if isinstance(condition.test, OneOf)
@@ -77,6 +78,11 @@ def _most_pinned(matchers: Sequence[Matcher]) -> str:
     }
     counted = Counter(path for path, _ in sorted(values))
     return max(counted, key=lambda path: (counted[path], path), default="")
+
+
+def _place(path: str) -> str:
+    """The path, or where `referred_to` usually is."""
+    return USUAL_PLACE if path == REFERRED_TO else path
 
 
 def _longer(prefixes: tuple[str, ...], others: tuple[str, ...]) -> Iterator[str]:

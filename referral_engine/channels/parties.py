@@ -51,6 +51,11 @@ def party_for(book: Book, header: Header, caller: Caller) -> Party | None:
     return None
 
 
+def named_in(book: Book, header: Header) -> Feed | None:
+    """The sender that MSH-3 and MSH-4 name, wherever it calls from; None when they name nobody.  For questions only."""
+    return next((feed for feed in book.senders if _bears_the_name(feed, book.partner_of(feed), header)), None)
+
+
 def impostor(book: Book, header: Header, caller: Caller) -> Misplaced:
     """What is wrong with the caller of a message that bears a sender's name; "" when it bears nobody's."""
     for feed in book.senders:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from referral_engine.channels.book import ROUTED_BY, Book
+from referral_engine.channels.book import Book
 from referral_engine.channels.channel import Channel
+from referral_engine.channels.feed import Feed
 from referral_engine.hl7.message import Message
+
+_USUAL: Final = Feed(name="usual")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,30 +31,39 @@ class Routing:
     candidates: tuple[Answer, ...]  # of route: those that said yes; of explain: every channel
 
 
-def route(book: Book, message: Message) -> Routing:
-    """The one enabled channel that takes `message`; two that want it are both candidates and neither gets it."""
-    asked = book.by_provider.get(message.value(ROUTED_BY), book.by_scan)
-    taking = sorted((one for one in asked if one.match.matches(message)), key=lambda channel: channel.name)
+def route(book: Book, message: Message, feed: Feed | None = None) -> Routing:
+    """The one enabled channel that takes `message`; two that want it are both candidates and neither gets it.
+
+    feed: the sender's, which says where the referred-to provider stands; None is a sender with the usual places.
+    """
+    provider = (feed or _USUAL).referred_npi(message)
+    asked = book.by_provider.get(provider, book.by_scan)
+    copied_to = message.value("OBR-28.1")
+    if copied_to != provider:  # a channel may ask for the place itself, wherever the feed looks
+        others = book.by_provider.get(copied_to, ())
+        asked = (*asked, *(one for one in others if one not in asked))
+    taking = sorted((one for one in asked if one.match.matches(message, provider)), key=lambda channel: channel.name)
     return Routing(
         channel=taking[0] if len(taking) == 1 else None,
         candidates=tuple(_yes(channel) for channel in taking),
     )
 
 
-def explain(book: Book, message: Message) -> Routing:
+def explain(book: Book, message: Message, feed: Feed | None = None) -> Routing:
     """As `route`, with the reason of every channel, also of those that said no or are switched off."""
-    answers = tuple(_answer(book.channels[name], message) for name in sorted(book.channels))
-    return Routing(channel=route(book, message).channel, candidates=answers)
+    provider = (feed or _USUAL).referred_npi(message)
+    answers = tuple(_answer(book.channels[name], message, provider) for name in sorted(book.channels))
+    return Routing(channel=route(book, message, feed).channel, candidates=answers)
 
 
-def _answer(channel: Channel, message: Message) -> Answer:
+def _answer(channel: Channel, message: Message, provider: str) -> Answer:
     """Yes, or the first line of [match] that says no."""
     if not channel.enabled:
         return Answer(name=channel.name, yes=False, reason="switched off: [channel] enabled = false", lines="")
-    failed = channel.match.first_failure(message)
+    failed = channel.match.first_failure(message, provider)
     if failed is None:
         return _yes(channel)
-    reason = channel.match.explain_failure(failed, message)
+    reason = channel.match.explain_failure(failed, message, provider)
     return Answer(name=channel.name, yes=False, reason=reason, lines=f"line {failed.line}")
 
 

@@ -259,3 +259,4 @@ def charset(value: object) -> str:
 
 
 CLOSURES: Final[Mapping[str, Literal["MDM^T02", "ORU^R01"]]] = {"MDM^T02": "MDM^T02", "ORU^R01": "ORU^R01"}
+STATUSES: Final[Mapping[str, Literal["ORM^O01", "OSU^O51"]]] = {"ORM^O01": "ORM^O01", "OSU^O51": "OSU^O51"}

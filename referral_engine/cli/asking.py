@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 import click
 
+from referral_engine.cli.message_file import FileFirst, read_file
 from referral_engine.cli.shared import (
     FOUND_PROBLEMS,
     ask_daemon,
@@ -50,7 +51,7 @@ def _rows(conf: str, question: str, words: Mapping[str, object]) -> Sequence[Row
     return cast("Sequence[Row]", ask_daemon(conf, question, words))
 
 
-def _tell(conf: str, question: str, words: Mapping[str, object], done: str) -> None:
+def tell(conf: str, question: str, words: Mapping[str, object], done: str) -> None:
     """Give the daemon a command; print what it says when it refuses."""
     answer = cast("Row", ask_daemon(conf, question, words))
     if answer.get("refused"):
@@ -165,7 +166,7 @@ def claim_task(number: int, by: str, conf: str) -> None:
     Example:
       referral-engine task claim 7
     """
-    _tell(conf, "task-claim", {"task": number, "by": by}, f"task {number} is yours")
+    tell(conf, "task-claim", {"task": number, "by": by}, f"task {number} is yours")
 
 
 @task.command(name="done")
@@ -190,7 +191,7 @@ def finish_task(number: int, conf: str, **words: object) -> None:
     """
     _check_moments(words)
     told = {name: value for name, value in words.items() if value not in (None, False, "") or name == "attended"}
-    _tell(conf, "task-done", {"task": number, **told}, f"task {number} is done")
+    tell(conf, "task-done", {"task": number, **told}, f"task {number} is done")
 
 
 def _check_moments(words: Mapping[str, object]) -> None:
@@ -245,7 +246,7 @@ def _decide(word: str, done: str) -> None:
     @by_option
     @conf_option
     def decide(number: int, by: str, conf: str) -> None:
-        _tell(conf, "outbox-decide", {"effect": number, "decision": word, "by": by}, f"{number}: {word}")
+        tell(conf, "outbox-decide", {"effect": number, "decision": word, "by": by}, f"{number}: {word}")
 
 
 _decide("retry", "Send it again now, with the same bytes and the same id")
@@ -273,9 +274,18 @@ def messages(limit: int, conf: str, *, quarantined: bool, as_json: bool) -> None
     print_table(heads, [[row[head] for head in heads] for row in rows], "nothing has come in")
 
 
-@click.group()
+@click.group(cls=FileFirst)
 def message() -> None:
-    """Look at one received message, or decide about one that was set aside."""
+    """Look at a message in a file or a received one, or decide about one that was set aside.
+
+    \b
+    Example:
+      referral-engine message sample_messages/orm-o01-imaging.hl7 --conformance
+      referral-engine message show 42
+    """
+
+
+message.add_command(read_file)
 
 
 @message.command(name="show")
@@ -298,6 +308,13 @@ def show_message(number: int, raw: str | None, conf: str, *, as_json: bool) -> N
         return
     for name in ("id", "feed", "peer", "type", "received_at", "disposition", "level", "referral", "reason", "ack"):
         click.echo(f"{name:12} {visible(str(answer[name])) if answer[name] is not None else ''}".rstrip())
+    if answer["purged_at"]:
+        click.echo(f"{'reduced':12} to its header at {answer['purged_at']}, for it concerned no referral")
+    for one in answer["decisions"]:
+        where = f"referral {one['referral']}" if one["referral"] else "no referral"
+        undone = f" (undone by {one['undone_by']})" if one["undone_at"] else ""
+        why = visible(one["reason"])
+        click.echo(f"decision     part {one['part']}: level {one['level']}, {where}, by {one['by']}: {why}{undone}")
     click.echo("\n" + _lines(answer["raw"]))
     click.echo("answered:\n" + (_lines(answer["answer"]) or "(nothing)"))
 
@@ -308,7 +325,7 @@ def _decide_message(word: str, does: str) -> None:
     @by_option
     @conf_option
     def decide(number: int, by: str, conf: str) -> None:
-        _tell(conf, "message-decide", {"message": number, "decision": word, "by": by}, f"{number}: {word}")
+        tell(conf, "message-decide", {"message": number, "decision": word, "by": by}, f"{number}: {word}")
 
 
 _decide_message("replay", "Handle it again, by the files in force now, then what waits behind it")

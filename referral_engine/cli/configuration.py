@@ -13,6 +13,7 @@ from referral_engine.channels.book import check_files
 from referral_engine.channels.codes import CODES
 from referral_engine.channels.effective import effective
 from referral_engine.channels.lint import render_problem, summary
+from referral_engine.channels.parties import named_in
 from referral_engine.channels.routing import Routing, explain
 from referral_engine.cli.shared import (
     DEFAULT_CONF,
@@ -165,7 +166,7 @@ def route_(file: str, conf: str, *, as_json: bool, expect: str | None) -> None:
     except MessageFault as fault:
         click.echo(f"{file}: {fault}", err=True)
         sys.exit(FOUND_PROBLEMS)
-    routing = explain(book, message)
+    routing = explain(book, message, named_in(book, message.header))
     taken = routing.channel.name if routing.channel else None
     if as_json:
         answers = [

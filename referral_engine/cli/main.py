@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "outbox": ("asking", "outbox"),
     "messages": ("asking", "messages"),
     "message": ("asking", "message"),
+    "review": ("reviewing", "review"),
     "status": ("asking", "status"),
     "sweep": ("minding", "sweep"),
     "verify": ("minding", "verify"),
@@ -29,7 +30,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "route": ("configuration", "route_"),
     "config": ("configuration", "config"),
     "rules": ("configuration", "rules"),
+    "explain": ("explaining", "explain_"),
     "rehearse": ("rehearsing", "rehearse"),
+    "generate": ("generating", "generate"),
     "torture": ("torturing", "torture"),
 }
 

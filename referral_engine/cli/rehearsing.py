@@ -82,6 +82,11 @@ def _look_over(scenario: Scenario, book: Book, path: str) -> None:
     """Refuse what would be played otherwise than it reads: steps out of order, unknown partners, no paths."""
     lanes = _lanes(book)
     problems = [_stranger(path, "partners", name, lanes) for name in sorted(scenario.partners.keys() - lanes)]
+    problems += [
+        _problem(path, f'scenario.feeds: there is no feed "{name}"', f"there are {', '.join(sorted(book.feeds))}")
+        for name in scenario.scenario.feeds
+        if name not in book.feeds
+    ]
     before = scenario.scenario.start
     for number, moment in enumerate(scenario.step, 1):
         if wall_time(moment.at) < wall_time(before):
@@ -92,7 +97,7 @@ def _look_over(scenario: Scenario, book: Book, path: str) -> None:
         problems += [
             _problem(path, f'step {number}: with: "{place}" is no place in a message', "write it as in OBR-4.1")
             for place in moment.with_
-            if read_path(place) is None
+            if (found := read_path(place)) is None or found.where is not None
         ]
     if problems:
         refuse_configuration(ConfigError(problems), "the scenario")

@@ -19,6 +19,7 @@ from referral_engine.hl7.ack import (
     wanted,
 )
 from referral_engine.hl7.message import Message
+from referral_engine.hl7.typed_reply import typed_reply
 
 _COMMIT: Final[dict[Code, Code]] = {"AA": "CA", "AE": "CE", "AR": "CR"}
 _AGREED: Final[dict[AckMode, tuple[Step, ...]]] = {"original": ("application",), "enhanced": ("commit",)}
@@ -33,11 +34,14 @@ def answer(
     code: Code,
     fault: MessageFault | None = None,
     mode: AckMode = "as-asked",
+    *,
+    typed: bool = False,
 ) -> tuple[str, bytes]:
     """MSA-1 and the bytes of the answer; ("", b"") when the sender wants none.
 
     A sender that asks for both answers gets the commit answer first; see `second_answer`.
     mode: the partner's own, where it does not mean what it asks for.
+    typed: the sender's feed wants ORR, ORG or RRI; a commit answer stays a plain ACK.
     """
     header = message.header
     steps = wanted(header, code) if mode == "as-asked" else _AGREED[mode]
@@ -46,7 +50,7 @@ def answer(
     final: Code = _COMMIT[code] if steps[0] == "commit" else code
     errors = (_error(fault),) if fault else ()
     identity = turn.book.engine.identity
-    return final, acknowledge(
+    made = acknowledge(
         header,
         message.delimiters,
         message.charset,
@@ -58,18 +62,28 @@ def answer(
         sending_application=identity.application,
         sending_facility=identity.facility,
     )
+    return final, typed_reply(message, made) if typed else made
 
 
-def second_answer(turn: Turn, message: Message, sequence: int, first: bytes, mode: AckMode = "as-asked") -> bytes:
+def second_answer(
+    turn: Turn,
+    message: Message,
+    sequence: int,
+    first: bytes,
+    mode: AckMode = "as-asked",
+    *,
+    typed: bool = False,
+) -> bytes:
     """The application answer that follows a commit answer, in a frame of its own; b"" when none is wanted.
 
-    first: the commit answer as stored, so that a message sent again hears the same bytes twice.
+    first: the commit answer as stored, so that a message sent again hears the same bytes twice. typed: as in `answer`.
     Source: HL7 v2.5.1 2.9.3.2; PROMISES, rule 6 of the edge.
     """
     header = message.header
     if not first or mode != "as-asked" or not is_enhanced(header) or len(wanted(header, _outcome(first))) < 2:
         return b""
-    return application_after(first, control_id(turn.node, sequence, SECOND_ORDINAL))
+    made = application_after(first, control_id(turn.node, sequence, SECOND_ORDINAL))
+    return typed_reply(message, made) if typed else made
 
 
 def _outcome(answer: bytes) -> Code:

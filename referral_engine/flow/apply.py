@@ -16,8 +16,9 @@ from referral_engine.flow.turn import Turn
 from referral_engine.journal.codec import encode_event
 from referral_engine.journal.rows import DeadlineRow, EffectRow, EffectState, EventRow
 from referral_engine.loop.clocks import Deadline, deadlines
+from referral_engine.loop.corrections import speaks_of_what_was
 from referral_engine.loop.effects import CloseTasks, Effect, OpenTask, Recipient, Send, TaskKind, Withdraw
-from referral_engine.loop.events import Event
+from referral_engine.loop.events import Event, EvidenceUndone
 from referral_engine.loop.policy import Kind, Policy
 from referral_engine.loop.referral import Referral
 from referral_engine.loop.rules import Decision, decide
@@ -39,6 +40,7 @@ def apply(
     policy = turn.policy(referral.channel)
     decision = decide(referral, event, policy)
     after = decision.referral
+    turn.touched[after.id] = None
     sequence = sequence or turn.unit.next_sequence()
     turn.unit.add_event(_event_row(turn, decision, event, reason, sequence))
     if new or after is not referral:
@@ -47,8 +49,15 @@ def apply(
     ordinal = 0
     for effect in decision.effects:
         if not new or isinstance(effect, Send | OpenTask):  # a new referral has no task to close, nothing to withdraw
-            ordinal = _carry_out(turn, after, effect, sequence, ordinal)
+            ordinal = _carry_out(turn, _subject(referral, after, event, effect), effect, sequence, ordinal)
     return decision
+
+
+def _subject(before: Referral, after: Referral, event: Event, effect: Effect) -> Referral:
+    """The referral an effect is about: of a document or a slot that is undone only the one before knows the number."""
+    if isinstance(event, EvidenceUndone) and isinstance(effect, Send) and speaks_of_what_was(effect):
+        return before
+    return after
 
 
 def _event_row(turn: Turn, decision: Decision, event: Event, reason: str, sequence: int) -> EventRow:

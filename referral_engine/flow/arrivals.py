@@ -131,16 +131,24 @@ def _after(turn: Turn, came: Prepared, sequence: int, first: bytes) -> bytes:
     message, admission = came.message, came.admission
     if message is None or admission is None or not message.header.application_ack:
         return b""
-    return second_answer(turn, message, sequence, first, admission.partner.ack_mode)
+    return second_answer(turn, message, sequence, first, admission.partner.ack_mode, typed=_wants_types(came))
 
 
 def _answer(turn: Turn, came: Prepared, message: Message, sequence: int, refusal: _Refusal | None) -> tuple[str, bytes]:
     """MSA-1 and the bytes of what the sender hears."""
     assert came.admission is not None, "a readable message was looked at"
-    mode = came.admission.partner.ack_mode
+    mode, typed = came.admission.partner.ack_mode, _wants_types(came)
     if refusal is None:
-        return answer(turn, message, sequence, "AA", mode=mode)
-    return ("", b"") if refusal.silent else answer(turn, message, sequence, refusal.code, refusal.fault, mode)
+        return answer(turn, message, sequence, "AA", mode=mode, typed=typed)
+    if refusal.silent:
+        return "", b""
+    return answer(turn, message, sequence, refusal.code, refusal.fault, mode, typed=typed)
+
+
+def _wants_types(came: Prepared) -> bool:
+    """Whether the sender's feed wants the answer that belongs to the message's type, and not a plain ACK."""
+    party = came.admission.party if came.admission is not None else None
+    return party is not None and party.feed.typed_replies
 
 
 def _refusal(came: Prepared, message: Message) -> _Refusal | None:

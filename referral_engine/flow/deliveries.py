@@ -9,6 +9,7 @@ from referral_engine.flow.apply import apply
 from referral_engine.flow.consent import may_leave
 from referral_engine.flow.inputs import Claim, OutboxDecision, Receipt, Settled
 from referral_engine.flow.lanes import lanes_of
+from referral_engine.flow.replies import heed
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.outbox import UNSETTLED
 from referral_engine.journal.rows import EffectRow, EffectState
@@ -97,6 +98,7 @@ def settle(turn: Turn, settled: Settled) -> Receipt:
         return Receipt(refused="the lease was no longer held")
     if settled.outcome is not Outcome.RETRY:
         _tell(turn, row, settled.outcome, settled.reason, f"courier:{row.lane}")
+        heed(turn, row, settled.reply)
     return claim(turn, settled.claim) if settled.claim is not None else Receipt()
 
 

@@ -137,6 +137,44 @@ class OutboxDecision(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     by: str
 
 
+class ReviewDecided(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A person says which referral a message under review belongs to, if any, and why."""
+
+    task: int
+    decision: str  # bind, new, dismiss, wrong-patient, needs-info
+    by: str
+    reason: str
+    referral: str = ""  # for bind
+    channel: str = ""  # for new
+    part: int = -1  # for bind and new: which of several things the message speaks of; -1 while it is one only
+    sure: bool = False  # for bind: although something says that it is another patient's
+
+
+class EvidenceConfirmed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A person has looked at a provisional match, and says that it is right."""
+
+    message: int
+    by: str
+    reason: str
+
+
+class EvidenceUnbound(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A person takes what a message said off its referral."""
+
+    message: int
+    by: str
+    reason: str
+    referral: str = ""  # of several that it is evidence of; "" for all of them
+
+
+class MergeUndone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A person says that two record numbers are not one patient's."""
+
+    merge: int
+    by: str
+    reason: str
+
+
 Input = (
     Arrived
     | FrameBroken
@@ -151,6 +189,10 @@ Input = (
     | TaskDone
     | PatientReplied
     | OutboxDecision
+    | ReviewDecided
+    | EvidenceConfirmed
+    | EvidenceUnbound
+    | MergeUndone
 )
 
 

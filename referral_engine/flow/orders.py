@@ -11,54 +11,100 @@ from referral_engine.channels.channel import Channel
 from referral_engine.channels.parties import Party
 from referral_engine.channels.routing import Routing, explain, route
 from referral_engine.flow.apply import apply
-from referral_engine.flow.matching import learn_numbers
+from referral_engine.flow.attaching import Said, reviewed
+from referral_engine.flow.matching import aliases_of, learn_numbers, learn_patient
 from referral_engine.flow.turn import Turn
 from referral_engine.flow.verdict import Verdict
 from referral_engine.hl7.message import Message
-from referral_engine.intake.read import Reading
 from referral_engine.journal.rows import BindingKind, Disposition
 from referral_engine.loop.effects import OpenTask, TaskKind
 from referral_engine.loop.events import ReferralOrdered
-from referral_engine.loop.matching import Evidence, Level, corroborates
+from referral_engine.loop.matching import Candidate, Level, Match, corroborates, weigh
 from referral_engine.loop.policy import HoldRule
 from referral_engine.loop.referral import Hold, Identifier, Order, Referral
 
 REASONS_SHOWN_MAX: Final = 5  # channels named in the reason of an unroutable order
 
+_SAME_ORDER: Final = timedelta(days=1)  # an order sent again may be dated when it was sent
 
-def accept_order(turn: Turn, message: Message, reading: Reading, party: Party, sequence: int) -> Verdict:
+
+def accept_order(turn: Turn, said: Said) -> Verdict:
     """Start a referral's loop, or say why not; an order is never dropped and never guessed at."""
-    evidence, event = reading.evidence, reading.events[0] if reading.events else None
-    if party.kind != "ehr" or evidence is None or not isinstance(event, ReferralOrdered):
+    reading, party = said.reading, said.party
+    message = reading.alone or said.message
+    event = reading.events[0] if reading.events else None
+    if party.kind != "ehr" or not isinstance(event, ReferralOrdered):
         return Verdict(disposition=Disposition.NO_OP, reason="only the ordering side orders")
-    known = _known(turn, evidence, sequence)
+    known = _known(turn, said, event)
     if known is not None:
         return known
-    routing = route(turn.book, message)
+    routing = route(turn.book, message, party.feed)
     fault = _unroutable(routing, event.order)
     if fault or routing.channel is None:
-        reason = f"{fault}: {_why(turn, message)}" if turn.book.channels else f"{fault}: no channel is configured"
-        turn.open_task(OpenTask(kind=TaskKind.UNROUTABLE_ORDER, reason=reason), message=sequence)
+        why = _why(turn, message, party) if turn.book.channels else "no channel is configured"
+        reason = f"{fault}: {why}"
+        turn.open_task(OpenTask(kind=TaskKind.UNROUTABLE_ORDER, reason=reason), message=said.sequence)
         return Verdict(disposition=Disposition.NEEDS_HUMAN, reason=reason)
-    return _begin(turn, message, event, evidence, party, routing.channel)
+    return _begin(turn, message, event, said, routing.channel)
 
 
-def _known(turn: Turn, evidence: Evidence, sequence: int) -> Verdict | None:
-    """The verdict on an order whose number is bound already; None for a new number."""
-    placer = evidence.placer
-    for identity in turn.unit.bound(BindingKind.PLACER, placer.value, placer.authority) if placer else ():
-        referral = turn.unit.referral(identity)
-        if referral is None:
-            continue
-        if corroborates(evidence.patient, referral.patient):
-            return Verdict(
-                disposition=Disposition.NO_OP, level=Level.EXACT, reason="this order is known", referral=referral.id
-            )
-        reason = f"urgent: level 0: the order number belongs to another patient's referral {referral.id}"
-        task = OpenTask(kind=TaskKind.MATCH_REVIEW, reason=reason, urgent=True)
-        turn.open_task(task, channel=referral.channel, message=sequence)
-        return Verdict(disposition=Disposition.NEEDS_HUMAN, level=Level.STOP, reason=reason)
-    return None
+def accept_as_new(turn: Turn, said: Said, channel: Channel) -> Verdict | None:
+    """Start the loop of an order whose number is known already, because a person says so; None when it is no order."""
+    event = said.reading.events[0] if said.reading.events else None
+    if not isinstance(event, ReferralOrdered):
+        return None
+    return _begin(turn, said.reading.alone or said.message, event, said, channel)
+
+
+def _known(turn: Turn, said: Said, event: ReferralOrdered) -> Verdict | None:
+    """The verdict on an order whose number is bound already; None for a new number.
+
+    A number is its sender's, and sent again it says nothing new. Given out again, to another patient, for another
+    service or after the first loop was over for long, it is a person's: to drop the order would be as wrong as to
+    take it for the first.
+    """
+    placer, patient = said.evidence.placer, said.evidence.patient
+    bound = turn.unit.bound(BindingKind.PLACER, placer.value, placer.authority) if placer else ()
+    found = [referral for referral in map(turn.unit.referral, bound) if referral is not None]
+    if not found:
+        return None
+    merged = aliases_of(turn, patient)
+    known_as = replace(patient, ids=(*patient.ids, *merged)) if merged else patient
+    same = [referral for referral in found if corroborates(known_as, referral.patient)]
+    if not same:
+        reason = f"the order number belongs to another patient's referral {found[0].id}"
+        return _asked(turn, said, Level.STOP, reason, found)
+    referral = same[0]
+    other = _another_order(turn, referral, event.order)
+    if other:
+        return _asked(
+            turn, said, Level.UNSURE, f"the order number is that of referral {referral.id}, but {other}", same
+        )
+    return Verdict(disposition=Disposition.NO_OP, level=Level.EXACT, reason="this order is known", referral=referral.id)
+
+
+def _another_order(turn: Turn, referral: Referral, order: Order) -> str:
+    """Why an order under a known number is another one than the known; "" when it is that one, sent again."""
+    known = referral.order
+    if order.service_code and known.service_code and order.service_code != known.service_code:
+        return "it asks for another service"
+    window = timedelta(days=turn.policy(referral.channel).duplicate_days)
+    another_day = abs(order.ordered_at - known.ordered_at) > _SAME_ORDER
+    if referral.is_over and another_day and turn.now - known.ordered_at > window:
+        return "that one is over, and this was ordered later"
+    return ""
+
+
+def _asked(turn: Turn, said: Said, level: Level, reason: str, found: list[Referral]) -> Verdict:
+    """A person says what the order is; both charts are named."""
+    candidates = [Candidate(referral=referral, by=BindingKind.PLACER.value) for referral in found]
+    match = Match(
+        level=level,
+        reason=reason,
+        candidates=tuple(referral.id for referral in found),
+        weighed=weigh(said.evidence, candidates, said.party.kind),
+    )
+    return reviewed(turn, said, match)
 
 
 def _unroutable(routing: Routing, order: Order) -> str:
@@ -74,21 +120,16 @@ def _unroutable(routing: Routing, order: Order) -> str:
     return "no channel takes it"
 
 
-def _why(turn: Turn, message: Message) -> str:
-    answers = explain(turn.book, message).candidates[:REASONS_SHOWN_MAX]
+def _why(turn: Turn, message: Message, party: Party) -> str:
+    answers = explain(turn.book, message, party.feed).candidates[:REASONS_SHOWN_MAX]
     return "; ".join(f"{answer.name}: {answer.reason}" for answer in answers)
 
 
-def _begin(  # everything that is known of a new order
-    turn: Turn,
-    message: Message,
-    event: ReferralOrdered,
-    evidence: Evidence,
-    party: Party,
-    channel: Channel,
-) -> Verdict:
+def _begin(turn: Turn, message: Message, event: ReferralOrdered, said: Said, channel: Channel) -> Verdict:
     specialty = event.order.specialty or channel.specialty
-    order = replace(event.order, specialty=specialty, network=channel.network)
+    # Whether it stays in the network, the sender's file may let the order say; else the channel's file says it.
+    network = channel.network if said.party.feed.in_network is None else event.order.network
+    order = replace(event.order, specialty=specialty, network=network)
     first = _open_duplicate(turn, event, specialty, channel)
     event_number = turn.unit.next_sequence()
     referral = Referral(
@@ -106,17 +147,18 @@ def _begin(  # everything that is known of a new order
     if first:
         reason = f"same patient and specialty as the open referral {first.id}: linked to it, nothing is sent twice"
     apply(turn, referral, ordered, reason=reason, new=True, sequence=event_number)
-    _bind(turn, referral, evidence, party)
+    _bind(turn, referral, said)
     return Verdict(disposition=Disposition.APPLIED, level=Level.EXACT, reason=reason, referral=referral.id)
 
 
-def _bind(turn: Turn, referral: Referral, evidence: Evidence, party: Party) -> None:
-    learn_numbers(turn, evidence, party, referral.id)
-    turn.unit.bind(BindingKind.PLACER, referral.order.placer, referral.id)
+def _bind(turn: Turn, referral: Referral, said: Said) -> None:
+    """Every number of a new order leads to its referral, and what waits for one is matched again."""
+    placer = referral.order.placer
+    turn.unit.bind(BindingKind.PLACER, placer, referral.id)
+    turn.learned.append((BindingKind.PLACER, placer))
     turn.unit.bind(BindingKind.REFERRAL, Identifier(value=referral.id), referral.id)
-    for known in referral.patient.ids:
-        if known.authority:
-            turn.unit.bind(BindingKind.PATIENT, known, referral.id)
+    learn_numbers(turn, said.evidence, said.party, referral.id)
+    learn_patient(turn, referral.patient, referral.id)
 
 
 def _open_duplicate(turn: Turn, event: ReferralOrdered, specialty: str, channel: Channel) -> Referral | None:
@@ -147,7 +189,7 @@ def _hold(turn: Turn, message: Message, channel: Channel, order: Order) -> tuple
         plan=order.plan,
         procedure=order.service_code,
         diagnosis=order.diagnosis,
-        network=channel.network,
+        network=order.network,
     )
     if channel.hold is not None:
         if not channel.hold.when.matches(message):

@@ -9,6 +9,7 @@ from referral_engine.flow.apply import apply
 from referral_engine.flow.inputs import PatientReplied, Receipt, TaskClaimed, TaskDone
 from referral_engine.flow.poison import release
 from referral_engine.flow.turn import Turn
+from referral_engine.journal.rows import Disposition, TaskRow, TaskState
 from referral_engine.loop.effects import OpenTask, TaskKind
 from referral_engine.loop.events import (
     Answer,
@@ -47,6 +48,8 @@ def finish_task(turn: Turn, done: TaskDone) -> Receipt:
     open_row = turn.unit.task(done.task)
     if open_row is not None and learned and not open_row.referral:
         return Receipt(refused=f"task {done.task} belongs to a message, not to a referral: it has nothing to record")
+    if open_row is not None and _is_undecided(turn, open_row):
+        return Receipt(refused=f"task {done.task} is a review: bind the message, dismiss it, or say what else it is")
     row = turn.unit.finish_task(done.task, done.by, done.note, turn.now_micros)
     if row is None:
         return Receipt(refused=f"task {done.task} is unknown or done already")
@@ -60,6 +63,14 @@ def finish_task(turn: Turn, done: TaskDone) -> Receipt:
     for event in (*learned, closed):
         referral = apply(turn, referral, event, reason=f"task {row.kind}, by {done.by}").referral
     return Receipt()
+
+
+def _is_undecided(turn: Turn, row: TaskRow) -> bool:
+    """Whether a task asks which referral a message belongs to, and nobody has said: closed, it would be forgotten."""
+    if row.kind != TaskKind.MATCH_REVIEW.value or row.referral or not row.message or row.state is TaskState.DONE:
+        return False
+    message = turn.unit.message(row.message)
+    return message is not None and message.disposition is Disposition.NEEDS_HUMAN and not message.purged_at
 
 
 def _learned(turn: Turn, done: TaskDone) -> Iterator[Event]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from referral_engine.base.errors import MessageFault
-from referral_engine.channels.admission import admit
 from referral_engine.channels.parties import Party
-from referral_engine.flow.evidence import consider, parties
+from referral_engine.flow.evidence import consider
 from referral_engine.flow.inputs import MessageDecision, Receipt
+from referral_engine.flow.senders import party_of
 from referral_engine.flow.turn import Turn
 from referral_engine.flow.verdict import Verdict
 from referral_engine.hl7.message import Message
@@ -47,7 +47,7 @@ def decide_message(turn: Turn, decision: MessageDecision) -> Receipt:
         return Receipt(refused=f"there is no message {decision.message}")
     if row.disposition is not Disposition.QUARANTINED:
         return Receipt(refused=f"message {decision.message} was not set aside")
-    party = _party(turn, row)
+    party = party_of(turn, row)
     if decision.decision == "replay":
         if party is None:
             return Receipt(refused=f"message {decision.message} came from a sender that is not allowed here")
@@ -68,7 +68,7 @@ def release(turn: Turn, message: int) -> None:
         return
     for sequence in turn.unit.pending():
         row = turn.unit.message(sequence)
-        party = _party(turn, row) if row is not None else None
+        party = party_of(turn, row) if row is not None else None
         if row is None or party is None:
             continue
         waited = Message.parse(row.raw)
@@ -80,16 +80,3 @@ def _handle(turn: Turn, row: MessageRow, message: Message, party: Party) -> None
     turn.raws[row.sequence] = row.raw
     verdict = consider(turn, message, party, row.sequence)
     turn.unit.change_disposition(row.sequence, verdict.disposition, verdict.level, verdict.reason, verdict.referral)
-
-
-def _party(turn: Turn, row: MessageRow) -> Party | None:
-    """Who sent it: by the name it was kept under, or by what the files say now."""
-    known = next((one for one in parties(turn) if one.name == row.key.partner), None)
-    if known is not None:
-        return known
-    try:
-        header = Message.parse(row.raw).header
-    except MessageFault:
-        return None
-    admission = admit(turn.book, header, peer=row.peer)
-    return admission.party if admission.fault is None else None

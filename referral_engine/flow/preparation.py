@@ -12,7 +12,7 @@ from referral_engine.flow.inputs import Arrived, Input
 from referral_engine.flow.turn import Turn
 from referral_engine.hl7.batch import is_plain, split_batch
 from referral_engine.hl7.message import Header, Message
-from referral_engine.intake.interest import ABOUT_KNOWN_ONLY, Number, numbers_of
+from referral_engine.intake.interest import ABOUT_KNOWN_ONLY, ABOUT_NUMBERS, Number, numbers_of
 from referral_engine.journal.rows import MessageKey
 
 UNKNOWN_SENDER: Final = "?"  # the partner of messages nobody was allowed to send
@@ -99,8 +99,9 @@ def _prepare(turn: Turn, arrived: Arrived) -> Prepared:
         control_id=header.control_id_bytes,
         sha256=hashlib.sha256(arrived.raw).digest(),
     )
-    if header.message_code in ABOUT_KNOWN_ONLY:
-        made.numbers = numbers_of(message)
+    code = header.message_code
+    if code in ABOUT_KNOWN_ONLY and not (code == "ADT" and header.trigger in ABOUT_NUMBERS):
+        made.numbers = numbers_of(message, party.feed if party else None)
     return made
 
 

@@ -66,6 +66,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     title: str
     start: str
     demo: bool = False
+    feeds: tuple[str, ...] = ()  # shipped dialects that are switched on for this story
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

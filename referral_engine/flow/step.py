@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from datetime import date
-from typing import assert_never
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import date, datetime
+from typing import TypeVar, assert_never
 
 from referral_engine.base.clock import Clock, from_micros, to_micros
 from referral_engine.base.values import replace
@@ -13,16 +13,21 @@ from referral_engine.channels.admission import Admission
 from referral_engine.channels.book import Book
 from referral_engine.flow.arrivals import arrive, keep_broken, set_aside
 from referral_engine.flow.deliveries import claim, decide, settle
+from referral_engine.flow.identity import undo_merge
 from referral_engine.flow.inputs import (
     Arrived,
     Blamed,
     Claim,
+    EvidenceConfirmed,
+    EvidenceUnbound,
     FrameBroken,
     Input,
+    MergeUndone,
     MessageDecision,
     OutboxDecision,
     PatientReplied,
     Receipt,
+    ReviewDecided,
     SetAside,
     Settled,
     SweepDecided,
@@ -33,12 +38,17 @@ from referral_engine.flow.inputs import (
 from referral_engine.flow.people import claim_task, finish_task, hear_patient
 from referral_engine.flow.poison import decide_message
 from referral_engine.flow.preparation import Prepared, prepare, prepare_one
+from referral_engine.flow.review import confirm_match, decide_review
 from referral_engine.flow.sweep import decide_sweep, tick
 from referral_engine.flow.turn import Turn
+from referral_engine.flow.undo import unbind_evidence
 from referral_engine.journal.journal import Journal
+from referral_engine.journal.unit import Unit
 from referral_engine.loop.clocks import Deadline
 from referral_engine.loop.policy import Policy
 from referral_engine.loop.referral import Referral
+
+T = TypeVar("T")
 
 
 class Step:
@@ -78,20 +88,9 @@ class Step:
         Raises JournalError when nothing was stored, OutcomeUnknown when nobody knows; any other exception is a bug,
         and nothing of the batch was stored.
         """
-        now_micros = max(to_micros(self.clock.now()), self.journal.high_water)  # recorded time never goes back
-        now = from_micros(now_micros)
-        with self.journal.batch(now_micros) as unit:
-            turn = Turn(
-                unit=unit,
-                book=self.book,
-                node=self.journal.node,
-                now=now,
-                now_micros=now_micros,
-                default_policy=self._policy,
-                running=self._running,
-                day_begins=self._day != now.date(),
-                admissions=self._admissions,
-            )
+        now = self._now()
+        with self.journal.batch(to_micros(now)) as unit:
+            turn = self._turn(unit, now)
             with self._patience(len(inputs)):
                 receipts = [_pass(turn, one) for one in prepare(turn, inputs)]
         if not turn.day_begins:
@@ -99,6 +98,42 @@ class Step:
         if turn.lanes and receipts:
             receipts[-1] = replace(receipts[-1], lanes=frozenset(turn.lanes))
         return receipts
+
+    def dry_run(self, one: Input, look: Callable[[Turn, Receipt], T]) -> T:
+        """What `look` sees once `one` was done, before all of it is taken back: nothing is stored.
+
+        Raises JournalError when the journal is closed to new work; any other exception is a bug.
+        """
+        now = self._now()
+        seen: list[T] = []
+        with suppress(_TakenBack), self.journal.batch(to_micros(now)) as unit:
+            turn = self._turn(unit, now)
+            receipts = [_pass(turn, ready) for ready in prepare(turn, [one])]
+            seen.append(look(turn, receipts[0]))
+            raise _TakenBack
+        self._running.clear()  # of referrals as they would have been
+        return seen[0]
+
+    def _now(self) -> datetime:
+        """The instant to record, to the microsecond."""
+        return from_micros(max(to_micros(self.clock.now()), self.journal.high_water))  # recorded time never goes back
+
+    def _turn(self, unit: Unit, now: datetime) -> Turn:
+        return Turn(
+            unit=unit,
+            book=self.book,
+            node=self.journal.node,
+            now=now,
+            now_micros=to_micros(now),
+            default_policy=self._policy,
+            running=self._running,
+            day_begins=self._day != now.date(),
+            admissions=self._admissions,
+        )
+
+
+class _TakenBack(Exception):
+    """Ends a dry run: the transaction is rolled back."""
 
 
 def _pass(turn: Turn, one: Input | Prepared) -> Receipt:  # one arm an input
@@ -125,6 +160,14 @@ def _pass(turn: Turn, one: Input | Prepared) -> Receipt:  # one arm an input
             return decide(turn, one)
         case MessageDecision():
             return decide_message(turn, one)
+        case ReviewDecided():
+            return decide_review(turn, one)
+        case EvidenceConfirmed():
+            return confirm_match(turn, one)
+        case EvidenceUnbound():
+            return unbind_evidence(turn, one)
+        case MergeUndone():
+            return undo_merge(turn, one)
         case Blamed():
             turn.unit.blame(one.marks)
             return Receipt()

@@ -29,7 +29,11 @@ class Story:
     _seen: int = field(init=False, default=0)  # the newest sending already told
 
     def __post_init__(self) -> None:
-        """Open the rehearsal at the scenario's start, clinic time."""
+        """Open the rehearsal at the scenario's start, clinic time, with the feeds it asks for switched on.
+
+        Raises KeyError for a feed that no file describes.
+        """
+        self.book = self.book.with_feeds(self.scenario.scenario.feeds)
         start = self._instant(self.scenario.scenario.start)
         self.rehearsal = Rehearsal(book=self.book, start=start, partners=dict(self.scenario.partners))
 

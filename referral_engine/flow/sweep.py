@@ -10,6 +10,7 @@ from referral_engine.flow.apply import apply
 from referral_engine.flow.catchup import Fired, catch_up
 from referral_engine.flow.deliveries import hand_over_stranded
 from referral_engine.flow.evidence import reconsider
+from referral_engine.flow.forgetting import forget
 from referral_engine.flow.inputs import Receipt, SweepDecided, SweepMode, Swept, Ticked
 from referral_engine.flow.turn import Turn
 from referral_engine.flow.upkeep import escalate_reviews, review_directory, tell_of_the_clock
@@ -37,6 +38,8 @@ def tick(turn: Turn, ticked: Ticked) -> Receipt:
     fired = Fired() if mode in _IDLE else _sweep(turn, until, ticked.limit, mode, stand)
     if mode not in _IDLE and not fired.more and lag >= NOTED_MICROS:
         turn.unit.sweeping.swept(until)
+    if mode is SweepMode.NORMAL:
+        forget(turn, until)
     if not ticked.staged:
         return Receipt(fired=fired.number, more=fired.more)
     swept = Swept(

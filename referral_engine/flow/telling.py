@@ -16,7 +16,9 @@ from referral_engine.loop.events import (
     DeadlinePassed,
     DeliverySettled,
     Event,
+    EvidenceUndone,
     HoldReleased,
+    MatchConfirmed,
     OrderChanged,
     PatientAnswered,
     PatientAttended,
@@ -51,6 +53,8 @@ def told(event: Event, zone: ZoneInfo) -> str:  # one arm an event
     """The event in plain words."""
     match event:
         case ReferralOrdered():
+            if event.found:
+                return "Made by a person from evidence; the office has the patient already"
             return "A second order for an open referral" if event.duplicate_of else "Ordered by the EHR"
         case OrderChanged():
             return "The order was changed"
@@ -92,6 +96,11 @@ def told(event: Event, zone: ZoneInfo) -> str:  # one arm an event
             return f"Ended: {event.ending}"
         case TaskClosed():
             return f"Task {event.kind.value} done"
+        case MatchConfirmed():
+            return f"Confirmed: message {event.message} is this referral's"
+        case EvidenceUndone():
+            named = ", ".join(map(str, event.taken_back))
+            return f"Undone: what message{'s' if len(event.taken_back) > 1 else ''} {named} said of this referral"
         case _:
             assert_never(event)
 

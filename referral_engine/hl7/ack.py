@@ -26,6 +26,7 @@ HEADER_SOUGHT_BYTES: Final = 4096  # stops the search for a header in a frame th
 ERRORS_MAX: Final = 20  # stops one answer from growing longer than its question
 _UNFRAMEABLE: Final = b"\x0b\x1c\r\n"  # no echo may break the frame or the segment
 _ACK_CODES: Final = frozenset({"ACK", "NAK", "MCF"})
+_RESPONSES: Final = frozenset({"ORR", "ORG", "RRI"})
 _WHEN_UNSAID: Final = b"2.3"  # the version to answer in when MSH-12 is empty
 
 
@@ -138,7 +139,7 @@ def _with_errors(
 ) -> bytes:
     """The answer so far with MSA-3, and MSA-6 or ERR as its version has them."""
     separator = delimiters.field.encode()
-    modern = _at_least(version, (2, 5))
+    modern = at_least(version, (2, 5))
     msa = [made, _ours(text[:TEXT_LENGTH_MAX], delimiters, codec)]
     if errors and not modern:
         coded = _coded(errors[0].code)
@@ -213,8 +214,22 @@ def is_ack(header: Header) -> bool:
 
 
 def carries_ack(message: Message) -> bool:
-    """Whether the message answers one of ours: an acknowledgment, or a response (ORR, RRI, RSP) with MSA."""
-    return is_ack(message.header) or message.first("MSA") is not None
+    """Whether the message is nothing but an answer to one of ours: an acknowledgment, or a response (RSP) with MSA.
+
+    A response that speaks of an order (ORR, ORG, RRI with ORC-1 or RF1) is news of its own: it is read
+    and acknowledged as every message; the acknowledgment of it is never answered, so that nothing goes round.
+    """
+    if is_ack(message.header):
+        return True
+    return message.first("MSA") is not None and not _brings_news(message)
+
+
+def _brings_news(message: Message) -> bool:
+    """Whether an application response says something of an order.  Source: HL7 v2.5.1 4.4.2 (ORR), 4.4.5, 11.3."""
+    code = message.header.message_code.strip().upper()
+    if code not in _RESPONSES:
+        return False
+    return message.value("ORC-1") != "" or (code == "RRI" and message.first("RF1") is not None)
 
 
 def read_ack(raw: bytes) -> Ack:
@@ -265,7 +280,7 @@ def _line(fields: list[bytes], separator: bytes) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _at_least(version: str, wanted_version: tuple[int, int]) -> bool:
+def at_least(version: str, wanted_version: tuple[int, int]) -> bool:
     """Whether MSH-12 names this version or a later one; False when it names none."""
     major, _, rest = version.strip().partition(".")
     minor = rest.split(".", 1)[0]
@@ -277,10 +292,10 @@ def _at_least(version: str, wanted_version: tuple[int, int]) -> bool:
 def _message_type(trigger: str, version: str, delimiters: Delimiters) -> str:
     """MSH-9 of the answer: ACK up to v2.2, ACK^O01 in v2.3, ACK^O01^ACK from v2.4."""
     trigger = trigger[:ECHO_BYTES_MAX]
-    if not trigger or (version and not _at_least(version, (2, 3))):
+    if not trigger or (version and not at_least(version, (2, 3))):
         return "ACK"
     parts = ["ACK", escape(trigger, delimiters)]
-    return delimiters.component.join([*parts, "ACK"] if _at_least(version, (2, 4)) else parts)
+    return delimiters.component.join([*parts, "ACK"] if at_least(version, (2, 4)) else parts)
 
 
 def _coded(code: str) -> tuple[str, str, str]:

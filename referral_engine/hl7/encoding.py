@@ -32,6 +32,10 @@ class Delimiters:
     subcomponent: str = "&"
     truncation: str = ""  # "" when MSH-2 has no fifth character
 
+    def __hash__(self) -> int:
+        """Of two of the characters: nearly every sender has the usual ones, and this is asked for every message."""
+        return hash(self.component + self.subcomponent)
+
     @staticmethod
     def from_msh(raw: bytes) -> Delimiters:
         """Read the delimiters of a header segment, MSH, FHS or BHS.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -12,12 +12,13 @@ from referral_engine.base.errors import MessageFault
 from referral_engine.hl7 import overwrite
 from referral_engine.hl7.encoding import Delimiters, decode, refuse_wide, unescape
 from referral_engine.hl7.path import Path, read_path
-from referral_engine.hl7.segment import Segment
+from referral_engine.hl7.segment import FIELDS_KNOWN, HEADERS, NO_FIELDS, Segment, split_fields, text_in
 
 SEGMENTS_MAX: Final = 200_000  # stops a frame of nothing but segment ends; leaves room for a report of one OBX a line
+CHOICES_MAX: Final = 1_000  # segments of one name asked about a path's condition; stops 200,000 OBX from being read
 HEADER_FIELDS_MAX: Final = 64  # stops a header of a million separators; MSH has 28 fields at most
 
-_NO_FIELDS: Final = [""] * 18
+_HEADER_FIELDS: Final = [""] * 18
 _UTF_8_BOM: Final = b"\xef\xbb\xbf"
 _LEADING_MAX: Final = 64  # stops the search for MSH behind blank lines
 
@@ -25,10 +26,10 @@ _LEADING_MAX: Final = 64  # stops the search for MSH behind blank lines
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """What MSH says: decoded texts, "" when absent. Source: HL7 v2.5.1 2.15.9."""
 
-    sending_application: str  # MSH-3.1
-    sending_facility: str  # MSH-4.1
-    receiving_application: str  # MSH-5.1
-    receiving_facility: str  # MSH-6.1
+    sending_application: str  # MSH-3.1, else MSH-3.2: a namespace, or an OID alone as 360X has it
+    sending_facility: str  # MSH-4.1, else MSH-4.2
+    receiving_application: str  # MSH-5.1, else MSH-5.2
+    receiving_facility: str  # MSH-6.1, else MSH-6.2
     timestamp: str  # MSH-7.1
     message_code: str  # MSH-9.1
     trigger: str  # MSH-9.2
@@ -57,10 +58,12 @@ class Message:
 
     __slots__ = (
         "_by_name",
+        "_fields",
         "_head_fields",
         "_header",
         "_lf_ends_segments",
         "_lines",
+        "_lines_by_name",
         "_segments",
         "charset",
         "charset_flag",
@@ -89,7 +92,9 @@ class Message:
         self._lf_ends_segments = lf_ends_segments
         self._header: Header | None = None
         self._segments: list[Segment] | None = None
-        self._by_name: dict[str, list[Segment]] | None = None
+        self._lines_by_name: dict[str, list[str]] | None = None
+        self._by_name: dict[str, list[Segment]] = {}  # of the names that were asked for
+        self._fields: dict[str, list[str]] = {}  # of the first segment of a name, likewise
 
     @staticmethod
     def parse(raw: bytes, *, charset: str = "", lf_ends_segments: bool = True) -> Message:
@@ -152,34 +157,60 @@ class Message:
     def segments(self) -> list[Segment]:
         """Every segment that is not empty, in order, unknown ones and Z-segments included."""
         if self._segments is None:
-            delimiters = self.delimiters
-            if self._lf_ends_segments:
-                self._segments = [Segment(line, delimiters) for line in self._lines if line]
-            else:
-                lines = [line.removeprefix("\n") for line in self._lines]
-                self._segments = [Segment(line, delimiters) for line in lines if line]
+            lines = self._lines if self._lf_ends_segments else [line.removeprefix("\n") for line in self._lines]
+            segments = [Segment(line, self.delimiters) for line in lines if line]
+            if self._by_name:  # the ones that were handed out stay the same ones
+                known = {name: iter(found) for name, found in self._by_name.items() if found}
+                segments = [next(known[one.name]) if one.name in known else one for one in segments]
+            self._segments = segments
         return self._segments
 
     def first(self, name: str) -> Segment | None:
         """The first segment of that name."""
-        found = (self._by_name or self._index()).get(name)
+        found = self._by_name.get(name) or self._named(name)
         return found[0] if found else None
 
     def all(self, name: str) -> list[Segment]:
         """Every segment of that name, in order; the caller's own list."""
-        return list((self._by_name or self._index()).get(name, ()))
+        return list(self._by_name.get(name) or self._named(name))
+
+    def count(self, name: str) -> int:
+        """How many segments of that name there are."""
+        return len((self._lines_by_name or self._index()).get(name, ()))
+
+    def fields(self, name: str) -> Sequence[str]:
+        """`Segment.fields` of the first segment of that name; nothing but "" when there is none.
+
+        Item 0 is the name, and so "" for a segment that is absent.
+        """
+        return self._fields.get(name) or self._split_first(name)
 
     def value(self, path: str) -> str:
         """The unescaped text at a path such as "OBR-4.1" or "PID-3[2].4.1", in the first segment of that name.
 
-        What the path leaves out is 1. "" when absent or the HL7 null. Raises AssertionError for a bad path and
-        MessageFault beyond the segment's limits.
+        "OBX[3.1=REFTO]-5.1" means the first OBX whose OBX-3.1 is REFTO. What the path leaves out is 1. "" when absent
+        or the HL7 null. Raises AssertionError for a bad path and MessageFault beyond the segment's limits.
         """
         place = read_path(path) or Path.parse(path)
-        found = (self._by_name or self._index()).get(place.segment)
-        if not found:
-            return ""
-        return found[0].text(place.field, place.component or 1, place.subcomponent or 1, place.repetition or 1)
+        numbers = (place.field, place.component or 1, place.subcomponent or 1, place.repetition or 1)
+        if place.where is None:
+            return self.text(place.segment, *numbers)
+        segment = next(iter(self.chosen(place)), None)
+        return "" if segment is None else segment.text(*numbers)
+
+    def text(self, name: str, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
+        """`Segment.text` of the first segment of that name; "" when there is none."""
+        if name in HEADERS or not 0 < field <= FIELDS_KNOWN:
+            segment = self.first(name)
+            return "" if segment is None else segment.text(field, component, subcomponent, repetition)
+        text = (self._fields.get(name) or self._split_first(name))[field]
+        return text_in(text, self.delimiters, component, subcomponent, repetition) if text else ""
+
+    def chosen(self, place: Path) -> list[Segment]:
+        """Every segment that a path's name and condition mean, in order, among the first CHOICES_MAX of the name."""
+        found = self._by_name.get(place.segment) or self._named(place.segment)
+        where = place.where
+        return list(found) if where is None else [one for one in found[:CHOICES_MAX] if where.picks(one)]
 
     def with_fields(self, changes: Mapping[str, str]) -> bytes:
         """A copy of the raw bytes with the places named overwritten, everything else byte for byte as it was.
@@ -188,24 +219,66 @@ class Message:
         path without component or repetition replaces the whole field. Missing fields are added; a missing segment is
         added at the end. The first segment of the name is meant.
         Raises MessageFault 102 when a text cannot be written in the message's character set; AssertionError for a
-        bad path, or MSH-1 or MSH-2.
+        bad path, one with a condition, MSH-1 or MSH-2.
         """
         return overwrite.overwrite(
             self.raw,
-            {Path.parse(path): text for path, text in changes.items()},
+            {_place_to_write(path): text for path, text in changes.items()},
             self.delimiters,
             self.charset,
             lf_ends_segments=self._lf_ends_segments,
         )
 
-    def _index(self) -> dict[str, list[Segment]]:
-        """Segments by name, made once."""
-        if self._by_name is None:
-            by_name: dict[str, list[Segment]] = {}
-            for segment in self.segments:
-                by_name.setdefault(segment.name, []).append(segment)
-            self._by_name = by_name
-        return self._by_name
+    def _named(self, name: str) -> list[Segment]:
+        """The segments of one name, made when they are first asked for: most of a message's never are."""
+        if self._segments is not None:
+            found = [segment for segment in self._segments if segment.name == name]
+        else:
+            lines = (self._lines_by_name or self._index()).get(name, ())
+            if len(lines) == 1:
+                found = [Segment(lines[0], self.delimiters)]
+            else:
+                found = [Segment(line, self.delimiters) for line in lines]
+        self._by_name[name] = found
+        return found
+
+    def _split_first(self, name: str) -> list[str]:
+        """The fields of the first segment of that name, split once: without a `Segment`, where nobody asked for one."""
+        found = self._by_name.get(name)
+        lines = None if found else (self._lines_by_name or self._index()).get(name)
+        if found:
+            fields = found[0].fields()
+        elif lines:
+            fields = split_fields(lines[0], name, self.delimiters.field)
+            fields += NO_FIELDS
+        else:
+            fields = NO_FIELDS
+        self._fields[name] = fields
+        return fields
+
+    def _index(self) -> dict[str, list[str]]:
+        """The lines by the name of their segment, sorted once."""
+        separator = self.delimiters.field
+        by_name: dict[str, list[str]] = {}
+        for line in self._lines if self._lf_ends_segments else [line.removeprefix("\n") for line in self._lines]:
+            name = line[:3]
+            if line[3:4] != separator:
+                if not line:
+                    continue
+                name = line.split(separator, 1)[0]
+            if name in by_name:
+                by_name[name].append(line)
+            else:
+                by_name[name] = [line]
+        self._lines_by_name = by_name
+        return by_name
+
+
+def _place_to_write(path: str) -> Path:
+    """A path whose place can be made when it is missing."""
+    place = Path.parse(path)
+    assert place.where is None, "a place to write is named without a condition"
+    return place
 
 
 def write(message: Message) -> bytes:
@@ -249,14 +322,20 @@ def read_head(raw: bytes, start: int, *, lf_ends_segments: bool = True) -> tuple
 
 def read_header(head: list[bytes], texts: list[str], delimiters: Delimiters) -> Header:
     """MSH by name, from its exact fields (`read_head`) and the same fields decoded; item 8 of both is MSH-9."""
-    texts = texts + _NO_FIELDS
+    texts = texts + _HEADER_FIELDS
     code, _, rest = texts[8].split(delimiters.repetition, 1)[0].partition(delimiters.component)
+    sides = "".join(texts[2:7])
+    if delimiters.component in sides or delimiters.escape in sides:
+        first = [_first(text, delimiters) or _universal(text, delimiters) for text in texts[2:6]]
+        first.append(_first(texts[6], delimiters))
+    else:  # as nearly everybody names himself
+        first = texts[2:7]
     return Header(
-        sending_application=_first(texts[2], delimiters),
-        sending_facility=_first(texts[3], delimiters),
-        receiving_application=_first(texts[4], delimiters),
-        receiving_facility=_first(texts[5], delimiters),
-        timestamp=_first(texts[6], delimiters),
+        sending_application=first[0],
+        sending_facility=first[1],
+        receiving_application=first[2],
+        receiving_facility=first[3],
+        timestamp=first[4],
         message_code=code,
         trigger=rest.split(delimiters.component, 1)[0],
         control_id=unescape(texts[9], delimiters),
@@ -275,6 +354,13 @@ def _first(text: str, delimiters: Delimiters) -> str:
     if delimiters.component in text:
         text = text[: text.index(delimiters.component)]
     return unescape(text, delimiters) if delimiters.escape in text else text
+
+
+def _universal(text: str, delimiters: Delimiters) -> str:
+    """The second component of a header field that has no first one."""
+    if not text.startswith(delimiters.component):
+        return ""
+    return _first(text[1:], delimiters)
 
 
 _LEADING: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:\xef\xbb\xbf)?")

@@ -8,10 +8,12 @@ from referral_engine.base.errors import MessageFault
 from referral_engine.hl7.encoding import Delimiters, unescape
 
 FIELDS_MAX: Final = 2_000  # stops a segment of a million separators; no segment of any version has 200 fields
+FIELDS_KNOWN: Final = 50  # that can be read without a look at how many there are; no segment of ours has more
 REPETITIONS_MAX: Final = 100_000  # stops a million repetitions; leaves room for reports with one line a repetition
 COMPONENTS_MAX: Final = 10_000  # stops a million components
 NULL: Final = '""'  # HL7 v2.5.1 2.5.3: "delete what you have", not "nothing said"
-_HEADERS: Final = ("MSH", "FHS", "BHS")
+NO_FIELDS: Final = [""] * (FIELDS_KNOWN + 1)  # what a segment that is not there says
+HEADERS: Final = frozenset(("MSH", "FHS", "BHS"))  # whose first two fields are the delimiters
 
 
 class Segment:
@@ -60,24 +62,20 @@ class Segment:
         if not 0 < field < len(fields):
             return ""
         text = fields[field]
-        if not text:
-            return ""
-        if field <= 2 and self.name in _HEADERS:
+        if field <= 2 and self.name in HEADERS:
             return text if component == subcomponent == repetition == 1 else ""
-        delimiters = self._delimiters
-        if repetition != 1 or delimiters.repetition in text:  # the checks spare three calls in the hot path
-            text = _piece(text, delimiters.repetition, repetition)
-        if component != 1 or delimiters.component in text:
-            text = _piece(text, delimiters.component, component)
-        if subcomponent != 1 or delimiters.subcomponent in text:
-            text = _piece(text, delimiters.subcomponent, subcomponent)
-        if delimiters.escape in text:
-            return unescape(text, delimiters)
-        return "" if text == NULL else text
+        return text_in(text, self._delimiters, component, subcomponent, repetition) if text else ""
+
+    def fields(self) -> list[str]:
+        """The fields by number, still escaped, with "" for FIELDS_KNOWN at least; item 0 is the name.
+
+        For whoever reads many fields of one segment. Raises MessageFault 102 beyond FIELDS_MAX.
+        """
+        return (self._fields or self._split()) + NO_FIELDS
 
     def whole(self, field: int, repetition: int = 1) -> str:
         """One repetition unescaped as a single text, component separators and all: for free text that holds them."""
-        if field <= 2 and self.name in _HEADERS:
+        if field <= 2 and self.name in HEADERS:
             return self.field(field) if repetition == 1 else ""
         text = _piece(self.field(field), self._delimiters.repetition, repetition)
         return "" if text == NULL else unescape(text, self._delimiters)
@@ -90,7 +88,7 @@ class Segment:
         text = self.field(field)
         if not text:
             return []
-        if field <= 2 and self.name in _HEADERS:
+        if field <= 2 and self.name in HEADERS:
             return [text]
         separator = self._delimiters.repetition
         if text.count(separator) >= REPETITIONS_MAX:
@@ -107,7 +105,7 @@ class Segment:
         The HL7 null reads as "". Raises MessageFault 102 beyond COMPONENTS_MAX.
         """
         text = self.field(field)
-        if field <= 2 and self.name in _HEADERS:
+        if field <= 2 and self.name in HEADERS:
             return [text] if text and repetition == 1 else []
         delimiters = self._delimiters
         text = _piece(text, delimiters.repetition, repetition)
@@ -128,14 +126,36 @@ class Segment:
     def _split(self) -> list[str]:
         """The fields by number, split once and kept."""
         if self._fields is None:
-            separator = self._delimiters.field
-            fields = self.raw.split(separator, FIELDS_MAX + 1)
-            if len(fields) > FIELDS_MAX + 1:
-                raise MessageFault("102", self.name[:3], f"more than {FIELDS_MAX} fields")
-            if self.name in _HEADERS:
-                fields.insert(1, separator)
-            self._fields = fields
+            self._fields = split_fields(self.raw, self.name, self._delimiters.field)
         return self._fields
+
+
+def split_fields(line: str, name: str, separator: str) -> list[str]:
+    """The fields of one segment's text by number.  Raises MessageFault 102 beyond FIELDS_MAX."""
+    fields = line.split(separator, FIELDS_MAX + 1)
+    if len(fields) > FIELDS_MAX + 1:
+        raise MessageFault("102", name[:3], f"more than {FIELDS_MAX} fields")
+    if name in HEADERS:
+        fields.insert(1, separator)
+    return fields
+
+
+def text_in(field: str, delimiters: Delimiters, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
+    """The unescaped text at one place of a field as received; "" when absent, empty or the HL7 null.
+
+    All numbers count from 1. A field without components is its own first component and subcomponent.
+    """
+    if not field or field.isalnum():  # no delimiter is a letter or a digit: most fields have nothing to take apart
+        return field if component == subcomponent == repetition == 1 else ""
+    if repetition != 1 or delimiters.repetition in field:  # the checks spare three calls in the hot path
+        field = _piece(field, delimiters.repetition, repetition)
+    if component != 1 or delimiters.component in field:
+        field = _piece(field, delimiters.component, component)
+    if subcomponent != 1 or delimiters.subcomponent in field:
+        field = _piece(field, delimiters.subcomponent, subcomponent)
+    if delimiters.escape in field:
+        return unescape(field, delimiters)
+    return "" if field == NULL else field
 
 
 def _piece(text: str, separator: str, number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final, assert_never
 
@@ -9,102 +10,153 @@ from referral_engine.base.errors import MessageFault
 from referral_engine.base.values import replace
 from referral_engine.channels.feed import OrderAction
 from referral_engine.hl7.message import Message, groups
-from referral_engine.hl7.segment import Segment
-from referral_engine.hl7.tables import OrderStatus
+from referral_engine.hl7.segment import text_in
+from referral_engine.hl7.tables import OrderControl, OrderStatus
 from referral_engine.hl7.types import read_date
+from referral_engine.intake.order_groups import REPLACES, order_groups, with_replacements
 from referral_engine.intake.patients import read_patient
 from referral_engine.intake.reading import Reading, joined, nothing
-from referral_engine.intake.received import Received, first_number, is_valid_npi, parts_of, provider_in, text_of
+from referral_engine.intake.received import Received, is_valid_npi, read_number, read_provider, split_parts, text_of
 from referral_engine.loop.events import CancelRequested, Event, OrderChanged, ReferralOrdered
 from referral_engine.loop.matching import About, Evidence
-from referral_engine.loop.referral import Order, Provider
-from referral_engine.loop.states import Urgency
+from referral_engine.loop.referral import Order
+from referral_engine.loop.states import Network, Urgency
 
-GROUPS_MAX: Final = 200  # order groups of one message that are looked at
-GROUPS_TEXT_MAX: Final = 4_000_000  # characters; stops a long head from being read once for each of many groups
 REASON_MAX: Final = 120  # characters of ORC-16 that are kept
 
-_URGENT: Final = frozenset(("S", "A", "STAT", "ASAP", "URGENT"))  # table 0485, and the words that stand for them
+URGENT_WORDS: Final = frozenset(("S", "A", "STAT", "ASAP", "URGENT"))  # table 0485, and the words that stand for them
 _OFF: Final = (OrderStatus.CANCELLED, OrderStatus.DISCONTINUED)
-_BESIDE_THE_ORDER: Final = ("NTE", "OBX")  # before the first order they are about the patient, and may be long
+_NOT_NEW: Final[dict[str, str]] = {  # ORC-5 of a new order that must not be sent without a person
+    OrderStatus.CANCELLED: "cancelled",
+    OrderStatus.DISCONTINUED: "cancelled",
+    OrderStatus.COMPLETED: "completed",
+    OrderStatus.REPLACED: "replaced",
+    OrderStatus.ON_HOLD: "on hold",
+}
+_NUMBER_MISSING: Final = "the ordering side replaces this order and does not say by which"
+_OTHER_NUMBER: Final = "the ordering side replaced the order by one with another number: the office knows the old one"
+_FOR_A_PERSON: Final[dict[str, str]] = {  # ORC-1 that says something of an order, and nothing the engine could do
+    OrderControl.REPLACEMENT: "an order that replaces another, and does not say which",
+    OrderControl.PARENT: "an order that was parted into others",
+    OrderControl.CHILD: "a part of another order: a person decides whether it is a referral of its own",
+    OrderControl.CONTENT_ERROR: "the ordering side reports an error in an order",
+}
+
+
+def read_orders(received: Received) -> tuple[Reading, ...]:
+    """What an ORM^O01, OMG^O19 or OSU^O51 of the ordering side says: one reading for each order that concerns us.
+
+    Raises MessageFault as `read_order` does, for a message with one order; 102 for more orders than GROUPS_MAX when
+    none of those concerns us. Of several orders, one that cannot be understood is a person's, and the others are read.
+    """
+    message = received.message
+    orders = max(message.count("ORC"), message.count("OBR"))
+    if orders < 2:
+        return (read_order(received),)
+    alone = order_groups(message)
+    readings: list[Reading] = []
+    for group in with_replacements(alone):
+        reading = _one_of_several(received, group)
+        if reading.about is not None or reading.person:
+            readings.append(_not_twice(reading, readings))
+    unread = len(groups(message, ("ORC", "OBR"))) - len(alone)
+    if not readings and unread:
+        raise MessageFault("102", "ORC", "more orders in one message than are looked at")
+    if not readings:
+        return (nothing("not a referral order"),)
+    count = f"{len(readings)} of {orders} orders in one message concern us"
+    readings[0] = replace(readings[0], note=joined(readings[0].note, count))
+    if unread:
+        readings.append(Reading(person=f"orders of the message that were not looked at: {unread}"))
+    return tuple(readings)
 
 
 def read_order(received: Received) -> Reading:
-    """What an ORM^O01 or OMG^O19 of the ordering side says.
+    """What one order of the ordering side says.
 
-    Raises MessageFault 101 for a referral without ORC-1, 103 for a new order that is already cancelled, 102 for more
-    orders than GROUPS_MAX when no referral is among those.
+    Raises MessageFault 101 for a referral without ORC-1, 103 for a new order that is over or on hold already.
     """
-    chosen, note = _first_referral(received)
-    message, feed = chosen.message, chosen.feed
+    message, feed = received.message, received.feed
     is_referral = feed.is_referral(message)
-    orc, obr = message.first("ORC"), message.first("OBR")
-    control = "" if orc is None else orc.text(1)
-    if orc is None or not control:
+    delimiters, orc = message.delimiters, message.fields("ORC")
+    control = text_in(orc[1], delimiters)
+    if not control:
         if is_referral:
             raise MessageFault("101", "ORC-1", "an order that does not say what is asked")
         return nothing("not a referral order")
     action = feed.action_of(control)
+    note = ""
     if not is_referral:
-        named = obr is not None and obr.text(4)
-        if named or action in ("new", "status", "ignore"):
+        named = message.text("OBR", 4)
+        if named or action in ("new", "status") or (action == "ignore" and not _names_an_order(control)):
             return nothing("not a referral order")
-        note = joined(note, "no OBR-4: known by its number only")
-    cancelled = orc.text(5).strip().upper() in _OFF
-    if cancelled and action == "new":
-        raise MessageFault("103", "ORC-5", "a new order that is already cancelled")
-    if cancelled and action in ("change", "status"):
+        note = "no OBR-4: known by its number only"
+    if action == "new" and feed.physician_orders is not None and not feed.physician_orders.matches(message):
+        return nothing("not ordered by a physician: left alone")
+    status = text_in(orc[5], delimiters).strip().upper()
+    if action == "new" and status in _NOT_NEW:
+        raise MessageFault("103", "ORC-5", f"a new order that is already {_NOT_NEW[status]}")
+    if status in _OFF and action in ("change", "status"):
         action, note = "cancel", joined(note, "cancelled by ORC-5")
+    elif status == OrderStatus.ON_HOLD and action == "status":
+        action, note = "hold", joined(note, "held by ORC-5")
     if action == "ignore":
-        return nothing("ORC-1 asks nothing of the loop", note)
-    return _asked(chosen, action, _control_note(action, control), note)
+        return _unlisted(received, control, note)
+    if action == "change" and control.strip().upper() in REPLACES:
+        return _asked(received, "status", note, person=_NUMBER_MISSING)
+    return _asked(received, action, note)
 
 
-def order_groups(message: Message) -> list[Message]:
-    """The message once for each of its order groups, as if every order had come alone; at most GROUPS_MAX.
-
-    An OBR without an ORC of its own has the ORC before it. NTE and OBX in front of the first order are left out.
-    """
-    found = groups(message, ("ORC", "OBR"))
-    if len(found) < 2:
-        return [message]
-    starts = next(at for at, segment in enumerate(message.segments) if segment is found[0][0])
-    head = [segment.raw for segment in message.segments[:starts] if segment.name not in _BESIDE_THE_ORDER]
-    if sum(map(len, head)) * min(len(found), GROUPS_MAX) > GROUPS_TEXT_MAX:
-        found = found[:1]
-    alone = []
-    orc: Segment | None = None
-    for group in found[:GROUPS_MAX]:
-        own = next((segment for segment in group if segment.name == "ORC"), None)
-        lent = [orc.raw] if own is None and orc is not None else []
-        orc = own or orc
-        text = "\r".join([*head, *lent, *(segment.raw for segment in group)])
-        raw = text.encode(message.charset, "replace")
-        alone.append(Message.parse(raw, charset=message.charset, lf_ends_segments=False))
-    return alone
+def _one_of_several(received: Received, group: list[Message]) -> Reading:
+    """The reading of one order among others; what cannot be understood of it is for a person."""
+    one = replace(received, message=group[0])
+    try:
+        reading = read_order(one) if len(group) == 1 else _replaced(one, group)
+    except MessageFault as fault:
+        return Reading(person=str(fault))
+    return replace(reading, alone=group[-1] if len(group) < 3 else group[0])
 
 
-def _first_referral(received: Received) -> tuple[Received, str]:
-    """The first order group that is a referral, alone, and a warning about the others; all of it when none is."""
-    message = received.message
-    orders = max(len(message.all("ORC")), len(message.all("OBR")))
-    if orders < 2:
-        return received, ""
-    alone = order_groups(message)
-    referrals = [one for one in alone if received.feed.is_referral(one)]
-    if not referrals and orders > len(alone):
-        raise MessageFault("102", "ORC", "more orders in one message than are looked at")
-    if not referrals:
-        return received, f"{orders} orders in one message: only the first was read"
-    if len(referrals) > 1 or orders > len(alone):
-        note = f"{len(referrals)} referrals in one message ({orders} orders): only the first was read"
-    else:
-        note = f"the only referral of {orders} orders in one message"
-    return replace(received, message=referrals[0]), note
+def _replaced(received: Received, group: list[Message]) -> Reading:
+    """An order and what replaces it: the referral goes on under the new number, and a person tells the office."""
+    feed = received.feed
+    if not any(map(feed.is_referral, group)):
+        return nothing("not a referral order")
+    if feed.action_of(received.message.value("ORC-1")) != "change" or len(group) > 2:
+        return _asked(received, "status", person="the ordering side replaces this order by several others")
+    changed = _asked(replace(received, message=group[1]), "change", person=_OTHER_NUMBER)
+    evidence = _asked(received, "status").evidence
+    return replace(changed, evidence=evidence)
 
 
-def _asked(received: Received, action: OrderAction, *notes: str) -> Reading:
-    """The reading of one order once it is known what is asked."""
+def _not_twice(reading: Reading, before: list[Reading]) -> Reading:
+    """The reading; a person's where an order before it in the message has its number: which one would be a guess."""
+    evidence = reading.evidence
+    if evidence is None or not evidence.placer or not reading.events:
+        return reading
+    if any(one.events and one.evidence is not None and one.evidence.placer == evidence.placer for one in before):
+        return Reading(person="one order number stands in the message twice: only the first is read")
+    return reading
+
+
+def _unlisted(received: Received, control: str, note: str) -> Reading:
+    """An ORC-1 that the feed does not list: a number is learned, what has no meaning for the loop is named."""
+    word = control.strip().upper()
+    if word == OrderControl.NUMBER_ASSIGNED:
+        return _asked(received, "status", note, "a number for the order")
+    if word in _FOR_A_PERSON:
+        return _asked(received, "status", note, person=_FOR_A_PERSON[word])
+    return nothing("ORC-1 asks nothing of the loop", note)
+
+
+def _names_an_order(control: str) -> bool:
+    """Whether an ORC-1 that no feed lists says something of the order that its number names."""
+    word = control.strip().upper()
+    return word == OrderControl.NUMBER_ASSIGNED or word in _FOR_A_PERSON
+
+
+def _asked(received: Received, action: OrderAction, *notes: str, person: str = "") -> Reading:
+    """The reading of one order once it is known what is asked; person: why somebody has to look."""
     patient = read_patient(received)
     order = read_facts(received)
     evidence = Evidence(
@@ -114,6 +166,7 @@ def _asked(received: Received, action: OrderAction, *notes: str) -> Reading:
         filler=order.filler,
         provider=order.referred_to if is_valid_npi(order.referred_to) else "",
         specialty=order.specialty,
+        fields=_fields(received.message.fields("ORC")),
     )
     stamp = received.stamp
     note = joined(*notes)
@@ -127,14 +180,26 @@ def _asked(received: Received, action: OrderAction, *notes: str) -> Reading:
         case "cancel" | "stop":
             events = (CancelRequested(**stamp, reason=control_reason(received.message)),)
         case "hold":
-            note = joined(note, "the ordering side asks to hold this order: a person decides")
+            person = "the ordering side asks to hold this order"
         case "release":
-            note = joined(note, "the ordering side releases this order: a person decides")
+            person = "the ordering side releases this order"
         case "status" | "ignore":
-            note = joined(note, "a status of the ordering side: nothing follows")
+            note = note if person else joined(note, "a status of the ordering side: nothing follows")
         case _:
             assert_never(action)
-    return Reading(about=About.ORDER, evidence=evidence, events=events, is_new_order=action == "new", note=note)
+    return Reading(
+        about=About.ORDER,
+        evidence=evidence,
+        events=events,
+        is_new_order=action == "new",
+        person=person,
+        note=note,
+    )
+
+
+def _fields(orc: Sequence[str]) -> tuple[str, ...]:
+    """Where the numbers of an order stand."""
+    return ("placer ORC-2" if orc[2] else "placer OBR-2", "filler ORC-3" if orc[3] else "filler OBR-3", "patient PID-3")
 
 
 def read_facts(received: Received) -> Order:
@@ -143,26 +208,26 @@ def read_facts(received: Received) -> Order:
     Placer and filler numbers are exactly as sent; ordered_at is ORC-9, else MSH-7, else when it came.
     Source: HL7 v2.5.1 4.5 (ORC, OBR, TQ1), 6.5 (IN1, DG1), 11.8 (AUT).
     """
-    message, feed = received.message, received.feed
-    orc, obr, insurance = message.first("ORC"), message.first("OBR"), message.first("IN1")
-    service = [] if obr is None else parts_of(obr, obr.field(4))
-    code, text, _, other_code, other_text, *_ = *service, "", "", "", "", ""
+    message, feed, delimiters = received.message, received.feed, received.message.delimiters
+    orc, obr = message.fields("ORC"), message.fields("OBR")
+    insurance, diagnosis = message.fields("IN1"), message.fields("DG1")
+    code, text, _, other_code, other_text, *_ = *split_parts(obr[4], delimiters), "", "", "", "", ""
     code = code or other_code
-    diagnosis = message.first("DG1")
-    number, expires_on = _authorization(message, insurance)
+    number, expires_on = authorization_in(message)
     return Order(
-        placer=first_number((orc, 2), (obr, 2)),
-        filler=first_number((orc, 3), (obr, 3)),
-        ordered_at=_ordered_at(received, orc),
+        placer=read_number(orc[2], delimiters) or read_number(obr[2], delimiters),
+        filler=read_number(orc[3], delimiters) or read_number(obr[3], delimiters),
+        ordered_at=_ordered_at(received, orc[9]),
         service_code=code,
         service_text=text or other_text,
         specialty=feed.specialty_of(code) if code else "",
         urgency=_urgency(message, orc, obr),
-        ordering_provider=_ordering_provider(orc, obr),
+        network=Network.IN if feed.in_network is not None and feed.in_network.matches(message) else Network.OUT,
+        ordering_provider=read_provider(orc[12] or obr[16], delimiters),
         referred_to=feed.referred_npi(message),
-        payer=text_of(insurance, 3) or text_of(insurance, 4),
-        plan=text_of(insurance, 15) or text_of(insurance, 2),
-        diagnosis=text_of(diagnosis, 3) or text_of(obr, 31),
+        payer=text_in(insurance[3], delimiters) or text_in(insurance[4], delimiters),
+        plan=text_in(insurance[15], delimiters) or text_in(insurance[2], delimiters),
+        diagnosis=text_in(diagnosis[3], delimiters) or text_in(obr[31], delimiters),
         authorization_number=number,
         authorization_expires_on=expires_on,
         message=received.sequence,
@@ -175,42 +240,27 @@ def control_reason(message: Message) -> str:
     return (text_of(orc, 16, 2) or text_of(orc, 16))[:REASON_MAX]
 
 
-def _ordered_at(received: Received, orc: Segment | None) -> datetime:
-    written = text_of(orc, 9)
+def _ordered_at(received: Received, field: str) -> datetime:
+    """ORC-9, else MSH-7, else when the message came."""
+    written = text_in(field, received.message.delimiters)
     ordered_at = received.day(written) if written else None
     return ordered_at or received.day(received.message.header.timestamp) or received.at
 
 
-def _ordering_provider(orc: Segment | None, obr: Segment | None) -> Provider:
-    for segment, field in ((orc, 12), (obr, 16)):
-        if segment is not None and not segment.is_empty(field):
-            return provider_in(segment, field)
-    return Provider()
-
-
-def _urgency(message: Message, orc: Segment | None, obr: Segment | None) -> Urgency:
+def _urgency(message: Message, orc: Sequence[str], obr: Sequence[str]) -> Urgency:
     """Urgent as soon as any of TQ1-9, ORC-7.6, OBR-27.6 and OBR-5 says so."""
-    timing = message.first("TQ1")
-    for segment, field, component in ((timing, 9, 1), (timing, 9, 2), (orc, 7, 6), (obr, 27, 6), (obr, 5, 1)):
-        if segment is None or segment.is_empty(field):
-            continue
-        if segment.text(field, component).strip().upper() in _URGENT:
+    timing = message.fields("TQ1")
+    for text, component in ((timing[9], 1), (timing[9], 2), (orc[7], 6), (obr[27], 6), (obr[5], 1)):
+        if text and text_in(text, message.delimiters, component).strip().upper() in URGENT_WORDS:
             return Urgency.URGENT
     return Urgency.ROUTINE
 
 
-def _authorization(message: Message, insurance: Segment | None) -> tuple[str, date | None]:
-    """The payer's authorization: IN1-14.1, else AUT-6; and its last day, AUT-5."""
-    authorization = message.first("AUT")
-    number = text_of(insurance, 14) or text_of(authorization, 6)
-    if not number:
+def authorization_in(message: Message) -> tuple[str, date | None]:
+    """The payer's authorization: IN1-14.1, else AUT-6, else IN1-14.1 of another insurance; and its last day, AUT-5."""
+    delimiters, authorization = message.delimiters, message.fields("AUT")
+    number = text_in(message.fields("IN1")[14], delimiters) or text_in(authorization[6], delimiters)
+    if not number and message.count("IN1") > 1:
         number = next((found for one in message.all("IN1")[1:] if (found := one.text(14))), "")
-    expires_on = None if authorization is None else read_date(authorization.text(5))
-    return number, expires_on
-
-
-def _control_note(action: OrderAction, control: str) -> str:
-    """A warning about order controls that say more than the loop understands."""
-    if action == "change" and control.strip().upper() in ("RP", "RU"):
-        return "the order is replaced: the new number must be linked by a person"
-    return ""
+    expires = authorization[5]
+    return number, read_date(text_in(expires, delimiters)) if expires else None

@@ -9,12 +9,14 @@ from referral_engine.base.values import replace
 from referral_engine.channels.parties import Party
 from referral_engine.hl7.message import Message
 from referral_engine.intake.adt import read_registration
-from referral_engine.intake.answers import read_answer
+from referral_engine.intake.answers import read_answers
 from referral_engine.intake.appointments import read_appointment
+from referral_engine.intake.charges import read_charges
 from referral_engine.intake.documents import read_document
-from referral_engine.intake.orders import read_order
+from referral_engine.intake.orders import read_orders
 from referral_engine.intake.reading import Reading, joined, nothing
 from referral_engine.intake.received import Received
+from referral_engine.intake.referrals import read_referral
 from referral_engine.intake.reports import read_report
 
 __all__ = ["Reading", "read"]
@@ -28,34 +30,40 @@ def read(message: Message, party: Party, *, received_at: datetime, sequence: int
     received_at: aware UTC; when we learned it. sequence: of the message in the journal; events and facts cite it.
     Raises MessageFault, naming the place and no value, where only a person can tell what is meant.
     """
+    if party.feed.left_alone is not None and party.feed.left_alone.matches(message):
+        return (nothing("the feed's file leaves such messages alone"),)
     received = Received(message=message, party=party, at=received_at, sequence=sequence)
     code = message.header.message_code
     match code:
-        case "ORM" | "OMG" | "OSU":
-            return (_order(received),)
+        case "ORM" | "OMG" | "OSU" | "ORR" | "ORG":
+            return _orders(received, code)
         case "ORU":
-            return (read_report(received),)
+            return read_report(received)
         case "SIU":
-            return (read_appointment(received, _trigger(message)),)
+            return read_appointment(received, _trigger(message))
         case "MDM":
-            return (_warned(message, read_document(received, _trigger(message))),)
+            return _warned(message, read_document(received, _trigger(message)))
         case "ADT":
-            return (_warned(message, read_registration(received, _trigger(message))),)
-        case "REF" if party.kind == "ehr":
-            raise MessageFault("200", "MSH-9.1", "a referral sent as REF: this engine reads orders")
+            return _warned(message, read_registration(received, _trigger(message)))
+        case "DFT":
+            return _warned(message, read_charges(received, _trigger(message)))
+        case "REF" | "RRI":
+            return read_referral(received, _trigger(message))
         case _:
             return (nothing("this message type says nothing of a referral"),)
 
 
-def _order(received: Received) -> Reading:
+def _orders(received: Received, code: str) -> tuple[Reading, ...]:
     """An order message means one thing from the ordering side and another from the office that answers."""
     match received.party.kind:
+        case "ehr" if code in ("ORR", "ORG"):
+            return (nothing("the ordering side answers an order of ours: nothing follows"),)
         case "ehr":
-            return read_order(received)
+            return read_orders(received)
         case "specialist":
-            return read_answer(received)
+            return read_answers(received)
         case _:
-            return nothing("a scanning station orders nothing")
+            return (nothing("a scanning station orders nothing"),)
 
 
 def _trigger(message: Message) -> str:
@@ -66,9 +74,9 @@ def _trigger(message: Message) -> str:
     return trigger
 
 
-def _warned(message: Message, reading: Reading) -> Reading:
-    """The reading with a warning when EVN-1 names another event: many senders' do, and MSH-9.2 is right."""
+def _warned(message: Message, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+    """The readings with a warning when EVN-1 names another event: many senders' do, and MSH-9.2 is right."""
     event = message.first("EVN")
     if event is None or event.text(1) in ("", message.header.trigger or event.text(1)):
-        return reading
-    return replace(reading, note=joined(reading.note, "EVN-1 contradicts MSH-9.2"))
+        return readings
+    return tuple(replace(one, note=joined(one.note, "EVN-1 contradicts MSH-9.2")) for one in readings)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from referral_engine.hl7.message import Message
 from referral_engine.loop.events import Event
 from referral_engine.loop.matching import About, Evidence
 from referral_engine.loop.referral import PatientId
@@ -31,6 +32,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     events: ready to apply in this order once the referral is known: message is the journal sequence, at is when it
     came, by is the party's name. Empty when nothing follows from it.
     retired: the numbers that a merge took out of use; evidence and event name them too, behind the survivor's.
+    alone: the message as if this order had come alone, where it came with others; None where it did.
+    person: why a person has to look, whatever the events do: a task says so. Without any of the message's values.
     note: why nothing follows, or warnings; for a person, without any of the message's values.
     """
 
@@ -41,6 +44,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     retired: tuple[PatientId, ...] = ()  # MRG-1
     identities: Identities | None = None  # of A40 and its kin
     withdraws: bool = False  # takes back what the same sender said before of this visit or charge (A11, CD)
+    alone: Message | None = None
+    person: str = ""
     note: str = ""
 
     @property

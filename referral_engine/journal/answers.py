@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from referral_engine.journal.rows import DeadlineRow, Disposition, EffectRow, EffectState, EventRow, TaskRow
+from referral_engine.journal.rows import (
+    DeadlineRow,
+    DecisionRow,
+    Disposition,
+    EffectRow,
+    EffectState,
+    EventRow,
+    TaskRow,
+)
 from referral_engine.loop.referral import Referral
 from referral_engine.loop.states import Status, Urgency
 
@@ -38,6 +46,21 @@ class MessageLine:
     referral: str
     level: int
     reason: str
+    purged_at: int = 0  # when it was reduced to its header, for it concerned nobody; 0 while it is whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """One open match review: a message whose referral a person must name, or a referral somebody disputes."""
+
+    task: TaskRow
+    decisions: tuple[DecisionRow, ...] = ()  # the newest about each part of its message, first to last
+
+    @property
+    def decision(self) -> DecisionRow | None:
+        """The one the person is asked about: the newest that names no referral, else the newest; None without any."""
+        undecided = [one for one in self.decisions if not one.referral or one.undone_at]
+        return max(undecided or self.decisions, key=lambda one: one.at, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

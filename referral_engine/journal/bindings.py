@@ -2,43 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from referral_engine.base.ident import Phi
-from referral_engine.journal.asking import for_each_size, in_parts
+from referral_engine.journal.asking import SIZES, in_parts
 from referral_engine.journal.codec import number_of, plain
 from referral_engine.journal.database import Connection, Row
 from referral_engine.journal.instance import Instance
 from referral_engine.journal.rows import BindingKind
 from referral_engine.loop.referral import Identifier, PatientId
 
-PATIENTS_MAX: Final = 3  # record numbers of one message that one look has places for
 FOUND_MAX: Final = 50  # referrals one number leads to; more is a number that means nothing
+LOOKED_AT_MAX: Final = 500  # of its bindings; stops an order number "0" from being read a hundred thousand times over
 
 # One number of one referral; saying it twice is saying it once.
 _BIND = """
 INSERT INTO bindings (kind, value, authority, referral, since) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
-# Whose number it is: the value exactly, the authority unless one side does not say it; newest first.
-_BOUND = """
-SELECT referral FROM bindings
-WHERE kind = ? AND value = ? AND (authority = ? OR authority = '' OR ? = '')
-ORDER BY since DESC, referral DESC LIMIT ? + 0
-"""
-# Whether any of a message's numbers leads anywhere: most traffic is about nobody we track, and ends here.
-_ANYWHERE = """
-SELECT EXISTS (SELECT 1 FROM bindings WHERE kind = 'placer' AND value = ?1 AND ?1 <> '')
-    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'referral' AND value = ?1 AND ?1 <> '')
-    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'filler' AND value = ?2 AND ?2 <> '')
-    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'appointment' AND value = ?3 AND ?3 <> '')
-    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'document' AND value = ?4 AND ?4 <> '')
-    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value = ?5 AND ?5 <> '')
-    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value = ?6 AND ?6 <> '')
-    OR EXISTS (SELECT 1 FROM bindings WHERE kind = 'patient' AND value = ?7 AND ?7 <> '')
-"""
-# Which of these numbers of one kind point at any referral.
-_KNOWN = for_each_size("SELECT DISTINCT value FROM bindings WHERE kind = ? AND value IN ({places})")
+# A number points at a referral no more: it was learned from a match that was undone.
+_UNBIND = "DELETE FROM bindings WHERE kind = ? AND value = ? AND authority = ? AND referral = ?"
+# Whose number it is: the value exactly, whoever gave it; newest first.  A number that half the journal bears is looked
+# at from its newest referral on, and no further than LOOKED_AT_MAX.
+_BOUND_TO_ANY = f"""
+SELECT referral FROM (
+    SELECT referral, since FROM bindings WHERE kind = ?1 AND value = ?2
+    ORDER BY kind DESC, value DESC, authority DESC, referral DESC LIMIT {LOOKED_AT_MAX})
+ORDER BY since DESC, referral DESC LIMIT {FOUND_MAX}
+"""  # noqa: S608  # our own numbers
+# The same of one authority, and of those that did not say whose it is.
+_BOUND = f"""
+SELECT referral FROM (
+    SELECT * FROM (
+        SELECT referral, since FROM bindings WHERE kind = ?1 AND value = ?2 AND authority = ?3
+        ORDER BY kind DESC, value DESC, authority DESC, referral DESC LIMIT {LOOKED_AT_MAX})
+    UNION ALL SELECT * FROM (
+        SELECT referral, since FROM bindings WHERE kind = ?1 AND value = ?2 AND authority = ''
+        ORDER BY kind DESC, value DESC, authority DESC, referral DESC LIMIT {LOOKED_AT_MAX}))
+ORDER BY since DESC, referral DESC LIMIT {FOUND_MAX}
+"""  # noqa: S608  # our own numbers
+# Which of these numbers of one kind point at any referral; one that many bear is met once.
+_KNOWN = {
+    size: f"""
+SELECT column1 FROM (VALUES {", ".join(["(?)"] * size)})
+WHERE EXISTS (SELECT 1 FROM bindings WHERE kind = ? AND value = column1)
+"""  # noqa: S608  # our own places
+    for size in SIZES
+}
 
 
 class Bindings:
@@ -60,33 +70,24 @@ class Bindings:
             self._new.append((kind.value, value, authority, referral, self._instance.sequence))
             self._seen.setdefault((kind.value, value), []).append((authority, referral))
 
+    def unbind(self, kind: BindingKind, identifier: Identifier | PatientId, referral: str) -> None:
+        """Let a number point at a referral no more."""
+        self.flush()
+        self._cursor.execute(_UNBIND, (kind.value, *number_of(identifier), referral))
+
     def bound(self, kind: BindingKind, value: str | Phi[str], authority: str = "") -> tuple[str, ...]:
         """The referrals a number points at, newest binding first, at most FOUND_MAX."""
         text = plain(value)
-        found = [row[0] for row in self._cursor.execute(_BOUND, (kind.value, text, authority, authority, FOUND_MAX))]
+        if authority:
+            rows = self._cursor.execute(_BOUND, (kind.value, text, authority)).fetchall()
+        else:
+            rows = self._cursor.execute(_BOUND_TO_ANY, (kind.value, text)).fetchall()
+        found = [row[0] for row in rows]
         fresh = self._seen.get((kind.value, text))
         if fresh is not None:
             fits = [referral for whose, referral in reversed(fresh) if not authority or whose in {"", authority}]
             found = fits + found
         return tuple(dict.fromkeys(found))[:FOUND_MAX] if found else ()
-
-    def leads_anywhere(self, numbers: Sequence[tuple[BindingKind, str | Phi[str]]]) -> bool:
-        """Whether any of these numbers points at any referral, whoever gave it; one look for all of them.
-
-        True without a look when there are more than the question has places for.
-        """
-        texts = [(kind.value, plain(value)) for kind, value in numbers]
-        if any(one in self._seen for one in texts):
-            return True
-        single = dict(texts)
-        patients = [text for kind, text in texts if kind == BindingKind.PATIENT.value]
-        placer = single.get("placer", "") or single.get("referral", "")
-        kinds = [kind for kind, _ in texts if kind != BindingKind.PATIENT.value]
-        if len(patients) > PATIENTS_MAX or len(set(kinds)) != len(kinds):
-            return True
-        values = (placer, *(single.get(kind, "") for kind in ("filler", "appointment", "document")))
-        row = self._cursor.execute(_ANYWHERE, (*values, *patients, *[""] * (PATIENTS_MAX - len(patients)))).fetchone()
-        return row is None or bool(row[0])
 
     def look_ahead(self, numbers: Iterable[tuple[str, str]]) -> None:
         """Ask once which of these numbers, kind and value, point anywhere; `is_known` then answers without a look."""
@@ -96,7 +97,7 @@ class Bindings:
         for kind, values in by_kind.items():
             for _, size, places in in_parts(list(values)):
                 self._known.update(
-                    (kind, row[0]) for row in self._cursor.execute(_KNOWN[size], (kind, *places)).fetchall()
+                    (kind, row[0]) for row in self._cursor.execute(_KNOWN[size], (*places, kind)).fetchall()
                 )
 
     def is_known(self, number: tuple[str, str]) -> bool:

@@ -19,13 +19,23 @@ def message_digest(columns: Row) -> bytes:
     """The hash of a message's row: every column but the bytes, for which their own SHA-256 stands.
 
     columns: sequence, partner, application, facility, control_id, sha256, received_at, peer, type, disposition, level,
-    reason, referral, answer_code, answer, config.
+    reason, referral, answer_code, answer, config; of a reduced one also when it was, and the SHA-256 of what is left.
     """
     return hashlib.sha256(_canonical(columns)).digest()
 
 
 def event_digest(columns: Row) -> bytes:
     """The hash of an event's row: sequence, at, referral, kind, summary, reason, message, made_by, body, config."""
+    return hashlib.sha256(_canonical(columns)).digest()
+
+
+def decision_digest(columns: Row) -> bytes:
+    """The hash of a decision's row: message, part, number, then the other columns of a DecisionRow, in its order."""
+    return hashlib.sha256(_canonical(columns)).digest()
+
+
+def merge_digest(columns: Row) -> bytes:
+    """The hash of a merge's row: every column of a MergeRow, in its order."""
     return hashlib.sha256(_canonical(columns)).digest()
 
 

@@ -12,7 +12,8 @@ from referral_engine.journal.schema import schema_hash
 
 # The row, when there is one.
 _LOAD = """
-SELECT node, created_at, epoch, high_water, sequence, effect, token, audit, audit_hash, schema_hash, parked_through
+SELECT node, created_at, epoch, high_water, sequence, effect, token, audit, audit_hash, schema_hash, parked_through,
+    purged_through, aged_through
 FROM instance WHERE id = 1
 """
 # The first row of a new journal.
@@ -23,7 +24,7 @@ VALUES (1, ?, ?, 1, ?, 0, 0, 0, 0, ?, ?)
 # The numbers given out since the last commit.
 _STORE = (
     "UPDATE instance SET high_water = ?, sequence = ?, effect = ?, token = ?, audit = ?, audit_hash = ?, "
-    "parked_through = ? WHERE id = 1"
+    "parked_through = ?, purged_through = ?, aged_through = ? WHERE id = 1"
 )
 # After a migration the schema says something else.
 _SCHEMA = "UPDATE instance SET schema_hash = ? WHERE id = 1"
@@ -46,8 +47,8 @@ class Instance:
     """The numbers a journal gives out; `load` takes back what a rolled back batch took."""
 
     __slots__ = (
-        "_cursor", "_tallies", "audit", "audit_hash", "created_at", "effect", "epoch", "high_water", "node",
-        "parked_through", "schema_hash", "sequence", "token",
+        "_cursor", "_tallies", "aged_through", "audit", "audit_hash", "created_at", "effect", "epoch", "high_water",
+        "node", "parked_through", "purged_through", "schema_hash", "sequence", "token",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -56,6 +57,7 @@ class Instance:
         self.node = ""
         self.created_at = self.epoch = self.high_water = 0
         self.sequence = self.effect = self.token = self.audit = self.parked_through = 0
+        self.purged_through = self.aged_through = 0
         self.audit_hash = self.schema_hash = NO_HASH
 
     def load(self) -> bool:
@@ -66,7 +68,8 @@ class Instance:
             return False
         (
             self.node, self.created_at, self.epoch, self.high_water, self.sequence, self.effect, self.token,
-            self.audit, self.audit_hash, self.schema_hash, self.parked_through,
+            self.audit, self.audit_hash, self.schema_hash, self.parked_through, self.purged_through,
+            self.aged_through,
         ) = row  # fmt: skip
         return True
 
@@ -87,6 +90,8 @@ class Instance:
                 self.audit,
                 self.audit_hash,
                 self.parked_through,
+                self.purged_through,
+                self.aged_through,
             ),
         )
         if self._tallies:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from referral_engine.base.errors import Altered, JournalError
@@ -15,15 +15,16 @@ from referral_engine.journal.instance import Instance
 from referral_engine.journal.rows import Disposition, Earlier, EventRow, MessageKey, MessageRow
 
 REUSES_LOOKED_AT: Final = 64  # a sender that always says the same control id must not make us read them all
+EVENTS_MAX: Final = 10_000  # of one referral; stops a sender gone mad from filling memory
 LOOKED_ROWS_MAX: Final = 512  # answers to it; a sender with more is asked about message by message
 
 MESSAGE_COLUMNS: Final = (
     "sequence, partner, application, facility, control_id, sha256, received_at, peer, type, raw, disposition, level, "
-    "reason, referral, answer_code, answer, config, digest"
+    "reason, referral, answer_code, answer, config, digest, purged_at"
 )
 EVENT_COLUMNS: Final = "sequence, at, referral, kind, summary, reason, message, made_by, body, config, digest"
 # One message.
-_ADD = f"INSERT INTO messages ({MESSAGE_COLUMNS}, numbers) VALUES ({', '.join('?' * 19)})"  # noqa: S608  # our own columns
+_ADD = f"INSERT INTO messages ({MESSAGE_COLUMNS}, numbers) VALUES ({', '.join('?' * 20)})"  # noqa: S608  # our own columns
 # One event.
 _ADD_EVENT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * 11)})"  # noqa: S608  # our own columns
 # Which of a sender's control ids were used before.
@@ -44,6 +45,10 @@ WHERE partner = ? AND application = ? AND facility = ? AND control_id = ? AND sh
 _ANSWER = "SELECT answer FROM messages WHERE sequence = ?"
 # One message, whole.
 ONE_MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE sequence = ?"  # noqa: S608  # our own columns
+# The events of one referral, the oldest first.
+_EVENTS_OF = f"SELECT {EVENT_COLUMNS} FROM events WHERE referral = ? ORDER BY sequence LIMIT ? + 0"  # noqa: S608  # our own columns
+# What is left of a message that concerns nobody.
+_REDUCE = "UPDATE messages SET raw = ?, purged_at = ?, digest = ? WHERE sequence = ?"
 # A later look at a message: evidence found its order, a person decided.
 _CHANGE = "UPDATE messages SET disposition = ?, level = ?, reason = ?, referral = ?, digest = ? WHERE sequence = ?"
 
@@ -122,6 +127,11 @@ class Messages:
         )  # fmt: skip
         self._events.append((*columns, event_digest(columns)))
 
+    def events(self, referral: str) -> tuple[EventRow, ...]:
+        """The events of one referral, the oldest first.  Raises Altered when a row was."""
+        self.flush()
+        return tuple(map(event_of, self._cursor.execute(_EVENTS_OF, (referral, EVENTS_MAX)).fetchall()))
+
     def message(self, sequence: int) -> MessageRow | None:
         """One message, of this batch or an earlier one.  Raises JournalError when its row was altered."""
         for rows in self._seen.values():
@@ -143,6 +153,14 @@ class Messages:
         self._cursor.execute(_CHANGE, (disposition.value, level, reason, referral, digest, sequence))
         self._instance.tally("message", was.key.partner, was.disposition, -1)
         self._instance.tally("message", was.key.partner, disposition)
+
+    def reduce(self, sequence: int, left_of: Callable[[bytes], bytes], at: int) -> None:
+        """Keep of a stored message what `left_of` says of its bytes.  Raises Altered when its row was."""
+        stored = self._cursor.execute(ONE_MESSAGE, (sequence,)).fetchone()
+        assert stored is not None, "what is reduced is stored"
+        whole = message_of(stored)
+        left = replace(whole, raw=left_of(whole.raw), purged_at=at)
+        self._cursor.execute(_REDUCE, (left.raw, at, message_digest(_hashed(left)), sequence))
 
     def flush(self) -> None:
         """Write what was gathered into the open transaction."""
@@ -184,8 +202,10 @@ def message_of(row: Row) -> MessageRow:
         answer_code=row[14],
         answer=row[15],
         config=row[16],
+        purged_at=row[18],
     )
-    if message_digest(_hashed(found)) != row[17] or hashlib.sha256(found.raw).digest() != found.key.sha256:
+    whole = found.purged_at or hashlib.sha256(found.raw).digest() == found.key.sha256
+    if not whole or message_digest(_hashed(found)) != row[17]:
         raise Altered(f"message {found.sequence}")
     return found
 
@@ -215,11 +235,12 @@ def _sender(key: MessageKey) -> _Sender:
 def _hashed(row: MessageRow) -> Row:
     """The columns of a message's row in the order of its digest; the bytes are in it by their SHA-256."""
     key = row.key
-    return (
+    columns = (
         row.sequence, key.partner, key.sending_application, key.sending_facility, key.control_id, key.sha256,
         row.received_at, row.peer, row.type, row.disposition.value, row.level, row.reason, row.referral,
         row.answer_code, row.answer, row.config,
     )  # fmt: skip
+    return (*columns, row.purged_at, hashlib.sha256(row.raw).digest()) if row.purged_at else columns
 
 
 def _columns(row: MessageRow, numbers: bytes) -> Row:
@@ -228,5 +249,5 @@ def _columns(row: MessageRow, numbers: bytes) -> Row:
     return (
         row.sequence, key.partner, key.sending_application, key.sending_facility, key.control_id, key.sha256,
         row.received_at, row.peer, row.type, row.raw, row.disposition.value, row.level, row.reason, row.referral,
-        row.answer_code, row.answer, row.config, digest, numbers,
+        row.answer_code, row.answer, row.config, digest, row.purged_at, numbers,
     )  # fmt: skip

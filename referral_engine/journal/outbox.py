@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from itertools import zip_longest
 from typing import Final
 
@@ -14,13 +15,13 @@ from referral_engine.journal.digests import effect_digest
 from referral_engine.journal.instance import Instance
 from referral_engine.journal.rows import EffectRow, EffectState
 
-# Transports whose other side knows our id again: sending once more is the same message there.  What a courier of any
-# other one took and never settled is a person's question.
+# Transports whose other side knows our id again; what a courier of another one never settled is a person's question.
 REPEATS_SAFELY: Final = frozenset({"mllp", "spool"})
 CLAIM_BYTES_MAX: Final = 8 * 1024 * 1024  # of one claim; stops scanned letters from filling memory
 BACKLOG_SECONDS: Final = 60  # from when on a queue is an outage's: new work then takes turns with old
 NEWEST_LOOK: Final = 256  # sendings looked at for the newest that may leave
 HEAD_LOOK: Final = 64  # sendings looked at for the oldest one of a lane
+EFFECTS_MAX: Final = 10_000  # of one referral; stops a sender gone mad from filling memory
 UNSETTLED: Final = "its courier never said what became of it; it may have arrived"
 HOLDS_THE_LINE: Final = -1  # in lease_until of a queued sending: nothing of its lane may overtake it
 
@@ -101,6 +102,8 @@ WHERE referral = ? AND lane = ? AND ((state = 'delivered' AND settled_at > ?) OR
 _DECIDE = "UPDATE effects SET state = ?, next_at = ?, settled_at = ?, lease_until = ? WHERE id = ?"
 # One, whole.
 ONE_EFFECT = f"SELECT {EFFECT_COLUMNS} FROM effects WHERE id = ?"  # noqa: S608  # our own columns
+# Everything ever owed for one referral, the oldest first.
+_OF_REFERRAL = f"SELECT {EFFECT_COLUMNS} FROM effects WHERE referral = ? ORDER BY id LIMIT ? + 0"  # noqa: S608  # our own columns
 # The lanes that have something to send.
 _LANES_DUE = "SELECT DISTINCT lane FROM effects WHERE state = 'queued' AND next_at <= ?"
 # The lanes that have something to send, at any time.
@@ -156,10 +159,10 @@ class Outbox:
         self._instance.tally("effect", row.lane, row.state)
         return number
 
-    def withdraw(self, referral: str, purposes: frozenset[str], at: int, reason: str) -> int:
-        """Cancel what has not left yet of these purposes; how many there were."""
+    def withdraw(self, referral: str, wanted: AbstractSet[str | int], at: int, reason: str) -> int:
+        """Cancel what has not left yet of these purposes, or of these numbers; how many there were."""
         self.flush()
-        waiting = [row for row in self._cursor.execute(_QUEUED, (referral,)).fetchall() if row[1] in purposes]
+        waiting = [row for row in self._cursor.execute(_QUEUED, (referral,)) if not wanted.isdisjoint(row[:2])]
         if waiting:
             self._cursor.executemany(_WITHDRAW, [(at, reason, row[0]) for row in waiting])
             for row in waiting:
@@ -303,6 +306,11 @@ class Outbox:
         row = self._cursor.execute(ONE_EFFECT, (number,)).fetchone()
         return effect_of(row) if row is not None else None
 
+    def of_referral(self, referral: str) -> tuple[EffectRow, ...]:
+        """Everything ever owed for one referral, the oldest first."""
+        self.flush()
+        return tuple(map(effect_of, self._cursor.execute(_OF_REFERRAL, (referral, EFFECTS_MAX)).fetchall()))
+
     def decide(self, number: int, decision: str, now: int) -> EffectRow | None:
         """Retry, park or cancel by a person's word; None when it is not in a state that allows it."""
         target, allowed = _DECISIONS[decision]
@@ -364,8 +372,7 @@ def _within(rows: Iterable[Row]) -> list[Row]:
 
 def _in_turns(old: list[Row], new: list[Row]) -> list[Row]:
     """One of each, beginning with the old."""
-    pairs = zip_longest(old, new)
-    return [row for pair in pairs for row in pair if row is not None]
+    return [row for pair in zip_longest(old, new) for row in pair if row is not None]
 
 
 def effect_of(row: Row) -> EffectRow:

@@ -65,7 +65,10 @@ class Parked:
         """The messages that wait for a number, oldest first, at most FOUND_MAX; a few may wait for another one."""
         key = number_key(kind, value)
         found = {row[0] for row in self._cursor.execute(_PARKED, (key, FOUND_MAX)).fetchall()}
-        found.update(self._tail.get(key, ()), self._running.get(key, ()))
+        enough = (
+            FOUND_MAX + len(self._unparked) + len(self._gone)
+        )  # a number that everybody bears is not read to its end
+        found.update(self._running.get(key, [])[:enough], self._tail.get(key, [])[:enough])
         found.update(message for message, keys in self._fresh.items() if key in keys)
         found.difference_update(self._unparked, self._gone)
         return tuple(sorted(found))[:FOUND_MAX]
@@ -78,6 +81,19 @@ class Parked:
         if keys:
             self._cursor.executemany(_REMOVE, [(key, message) for key in keys])
             self._cursor.execute(_CLEAR, (message,))
+
+    def unpark_all(self, messages: Iterable[int]) -> None:
+        """Let many messages wait no longer; in the order of their numbers, for those share pages."""
+        gone: list[tuple[int, int]] = []
+        for message in messages:
+            row = self._cursor.execute(_NUMBERS, (message,)).fetchone()
+            keys = unpacked(row[0]) if row is not None else []
+            if keys:
+                self._unparked[message] = keys
+                gone += [(key, message) for key in keys]
+        if gone:
+            self._cursor.executemany(_REMOVE, sorted(gone))
+            self._cursor.executemany(_CLEAR, [(message,) for message in {pair[1] for pair in gone}])
 
     def flush(self) -> None:
         """Write a step of a run into the open transaction."""

@@ -12,6 +12,7 @@ from referral_engine.journal.answers import (
     MessageCount,
     MessageLine,
     ReferralLine,
+    Review,
     Story,
 )
 from referral_engine.journal.audit import first_bad_line
@@ -19,11 +20,21 @@ from referral_engine.journal.codec import decode_referral
 from referral_engine.journal.conservation import Books, balance
 from referral_engine.journal.database import Connection, ReadErrors, Row
 from referral_engine.journal.deadlines import Deadlines
+from referral_engine.journal.decisions import OF_MESSAGE, OF_REFERRAL, newest
 from referral_engine.journal.digests import referral_digest
 from referral_engine.journal.faults import Fault, fault_of
+from referral_engine.journal.merges import MERGE_COLUMNS, merge_of
 from referral_engine.journal.messages import EVENT_COLUMNS, ONE_MESSAGE, event_of, message_of
 from referral_engine.journal.outbox import EFFECT_COLUMNS, ONE_EFFECT, effect_of
-from referral_engine.journal.rows import Disposition, EffectRow, EffectState, MessageRow, TaskRow
+from referral_engine.journal.rows import (
+    DecisionRow,
+    Disposition,
+    EffectRow,
+    EffectState,
+    MergeRow,
+    MessageRow,
+    TaskRow,
+)
 from referral_engine.journal.tasks import ONE_TASK, TASK_COLUMNS, task_of
 from referral_engine.journal.timeline import timeline
 from referral_engine.loop.referral import Referral
@@ -35,7 +46,7 @@ NAMED_MAX: Final = 20  # referrals named by the conservation check
 
 _REFERRAL_COLUMNS: Final = "id, status, channel, specialty, priority, ordered_at, updated_at, placer_number, version"
 _LINE_COLUMNS: Final = (
-    "sequence, control_id, partner, type, received_at, disposition, answer_code, referral, level, reason"
+    "sequence, control_id, partner, type, received_at, disposition, answer_code, referral, level, reason, purged_at"
 )
 # The newest referrals.
 _REFERRALS = f"SELECT {_REFERRAL_COLUMNS} FROM referrals ORDER BY rowid DESC LIMIT ? + 0"  # noqa: S608  # our own columns
@@ -96,6 +107,13 @@ ORDER BY urgent DESC, opened_at, id LIMIT ?2 + 0
 _ALL_TASKS = f"""
 SELECT {TASK_COLUMNS} FROM tasks WHERE ?1 = '' OR queue = ?1 ORDER BY id DESC LIMIT ?2 + 0
 """  # noqa: S608  # our own columns
+# The open match reviews, urgent ones first, then the oldest.
+_REVIEWS = f"""
+SELECT {TASK_COLUMNS} FROM tasks WHERE state <> 'done' AND kind = 'match-review'
+ORDER BY urgent DESC, opened_at, id LIMIT ? + 0
+"""  # noqa: S608  # our own columns
+# The newest edges between record numbers.
+_MERGES = f"SELECT {MERGE_COLUMNS} FROM merges ORDER BY id DESC LIMIT ? + 0"  # noqa: S608  # our own columns
 # The counts that are kept as things happen.
 _TALLIES = "SELECT owner, state, number FROM tallies WHERE noun = ? AND number <> 0 ORDER BY owner, state"
 # The counts that small indexes answer.
@@ -207,6 +225,23 @@ class Reading:
         row = self._row(ONE_MESSAGE, sequence)
         return message_of(row) if row is not None else None
 
+    def decisions(self, message: int) -> tuple[DecisionRow, ...]:
+        """The newest decision about each part of a message, first to last, undone ones included."""
+        return newest(self._rows(OF_MESSAGE, message, ROWS_MAX))
+
+    def decisions_of(self, referral: str) -> tuple[DecisionRow, ...]:
+        """The newest decision about each part of a message among those that name a referral, the oldest first."""
+        return newest(self._rows(OF_REFERRAL, referral, ROWS_MAX))
+
+    def merges(self, limit: int = 100) -> tuple[MergeRow, ...]:
+        """The newest edges between record numbers, undone ones included."""
+        return tuple(map(merge_of, self._rows(_MERGES, _bounded(limit))))
+
+    def reviews(self, limit: int = 100) -> tuple[Review, ...]:
+        """The open match reviews with what was decided about their messages, urgent ones first, then the oldest."""
+        tasks = map(task_of, self._rows(_REVIEWS, _bounded(limit)))
+        return tuple(Review(task=one, decisions=self.decisions(one.message) if one.message else ()) for one in tasks)
+
     def counts(self) -> Counts:
         """The numbers of the status page; they cost the same however large the journal is."""
         row = self._row(_STATUS)
@@ -301,4 +336,5 @@ def _message_line(row: Row) -> MessageLine:
         referral=row[7],
         level=row[8],
         reason=row[9],
+        purged_at=row[10],
     )

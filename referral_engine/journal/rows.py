@@ -85,6 +85,7 @@ class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
     answer_code: str  # "AA"
     answer: bytes  # the ACK, unframed
     config: str  # configuration version that decided
+    purged_at: int = 0  # when `raw` was reduced to the header, for it concerned nobody; 0 while it is whole
 
 
 class EventRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Final, cast
 import sqlite_utils
 
 from referral_engine.base.errors import JournalError
-from referral_engine.journal import schema_custody, schema_sweeping
+from referral_engine.journal import schema_custody, schema_matching, schema_sweeping
 from referral_engine.journal.database import APPLICATION, Connection
 
 # Every received message; none is ever deleted but by the audited purge.  The UNIQUE key is the promise that a message
@@ -254,6 +254,13 @@ def _custody(database: sqlite_utils.Database) -> None:
 def _sweeping(database: sqlite_utils.Database) -> None:
     """Remember how far the clocks have been swept, so that a catch-up is known as one after any restart."""
     for statement in _statements(schema_sweeping.TABLES):
+        database.execute(statement)
+
+
+@STEPS(name="0004-matching")
+def _matching(database: sqlite_utils.Database) -> None:
+    """Keep decisions and merges, bind visits, charges and persons, and let what concerns nobody be reduced."""
+    for statement in _statements(schema_matching.TABLES):
         database.execute(statement)
 
 

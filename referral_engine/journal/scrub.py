@@ -15,8 +15,10 @@ from referral_engine.base.errors import Altered, JournalError
 from referral_engine.journal.audit import LINES_AT_ONCE, line_hash
 from referral_engine.journal.codec import decode_referral
 from referral_engine.journal.database import Connection, ReadErrors, Row
+from referral_engine.journal.decisions import DECISION_COLUMNS, decision_of, out_of_order
 from referral_engine.journal.digests import batch_seal, effect_digest, referral_digest
 from referral_engine.journal.instance import NO_HASH
+from referral_engine.journal.merges import MERGE_COLUMNS, merge_of
 from referral_engine.journal.messages import EVENT_COLUMNS, MESSAGE_COLUMNS, event_of, message_of
 from referral_engine.journal.outbox import EFFECT_COLUMNS, effect_of
 
@@ -34,6 +36,10 @@ _REFERRALS = """
 SELECT id, version, digest, state, status, closure, channel, placer_number FROM referrals
 WHERE id > ? ORDER BY id LIMIT ? + 0
 """
+_DECISIONS = f"""
+SELECT {DECISION_COLUMNS} FROM decisions WHERE message > ? AND message <= ? ORDER BY message, part, number
+"""  # noqa: S608  # our own columns
+_MERGES = f"SELECT {MERGE_COLUMNS} FROM merges WHERE id > ? ORDER BY id LIMIT ? + 0"  # noqa: S608  # our own columns
 _AUDIT = """
 SELECT sequence, at, actor, action, object, outcome, previous, hash FROM audit
 WHERE sequence > ? AND sequence <= ? ORDER BY sequence
@@ -75,7 +81,9 @@ class Scrub:
             raise JournalError(f"The journal could not be read ({error}).") from error
         assert head is not None, "a journal has its one row"
         self._last, self._last_effect, self._last_line, self._head_hash = head
-        self._steps = [self._numbered, self._effects, self._referrals, self._audit, self._totals]
+        self._steps = [
+            self._numbered, self._effects, self._referrals, self._merges, self._audit, self._totals,
+        ]  # fmt: skip
         self._after: int | str = 0
         self._previous = NO_HASH
         self._rows = 0
@@ -132,8 +140,29 @@ class Scrub:
         for number in range(first + 1, last + 1):
             if number not in seen:
                 self._note("gaps", f"number {number}")
+        self._decisions(first, last)
         self._after = last
         return bool(last >= self._last)
+
+    def _decisions(self, first: int, last: int) -> None:
+        """Why the messages of a span were matched as they were; decisions about one part are numbered without a gap."""
+        rows = self._cursor.execute(_DECISIONS, (first, last)).fetchall()
+        for row in rows:
+            self._look("decision", row)
+        for row in out_of_order(rows):
+            self._note("gaps", f"decision before number {row[2]} about part {row[1]} of message {row[0]}")
+
+    def _merges(self) -> bool:
+        """Edges are numbered without a gap."""
+        rows = self._cursor.execute(_MERGES, (self._after, ROWS_A_TURN)).fetchall()
+        expected = int(self._after) + 1
+        for row in rows:
+            for number in range(expected, row[0]):
+                self._note("gaps", f"merge {number}")
+            expected = row[0] + 1
+            self._look("merge", row)
+        self._after = rows[-1][0] if rows else self._after
+        return len(rows) < ROWS_A_TURN
 
     def _effects(self) -> bool:
         first = int(self._after)
@@ -221,6 +250,10 @@ class Scrub:
                     event_of(row)
                 case "sending":
                     _hold_sending(row)
+                case "decision":
+                    decision_of(row)
+                case "merge":
+                    merge_of(row)
                 case _:
                     _hold_referral(row)
         except (Altered, JournalError, ValueError, TypeError, AttributeError):

@@ -8,6 +8,8 @@ from typing import Final
 from referral_engine.journal.database import Connection, Row
 from referral_engine.journal.rows import TaskRow, TaskState
 
+TASKS_MAX: Final = 1_000  # of one referral
+
 TASK_COLUMNS: Final = (
     "id, queue, kind, referral, message, opened_at, due_at, state, reason, urgent, claimed_by, closed_at, note, "
     "escalated_at"
@@ -44,6 +46,21 @@ _CLOSE_OF_MESSAGE = """
 UPDATE tasks SET state = 'done', closed_at = ?, note = ?
 WHERE message = ? AND message > 0 AND kind = ? AND state <> 'done'
 """
+# What was closed at one instant with one word, the first of each kind that has no open one: it is open again, with
+# whoever had it.
+_REOPEN = """
+UPDATE tasks SET state = CASE claimed_by WHEN '' THEN 'open' ELSE 'claimed' END, closed_at = 0, note = ''
+WHERE id IN (
+    SELECT min(id) FROM tasks AS t
+    WHERE referral = ?1 AND referral <> '' AND state = 'done' AND closed_at = ?2 AND note = ?3 AND NOT EXISTS (
+        SELECT 1 FROM tasks AS o
+        WHERE o.referral = ?1 AND o.referral <> '' AND o.kind = t.kind AND o.state <> 'done')
+    GROUP BY kind)
+"""
+# The tasks of one referral, the oldest first.
+_OF_REFERRAL = f"""
+SELECT {TASK_COLUMNS} FROM tasks WHERE referral = ? AND referral <> '' ORDER BY id LIMIT ? + 0
+"""  # noqa: S608  # our own columns
 # Open tasks of a kind that are past their time and were not passed on yet, the longest first.
 _OVERDUE = f"""
 SELECT {TASK_COLUMNS} FROM tasks
@@ -51,6 +68,8 @@ WHERE kind = ? AND state <> 'done' AND escalated_at = 0 AND due_at > 0 AND due_a
 """  # noqa: S608  # our own columns
 # A task grew too old where it was.
 _ESCALATE = "UPDATE tasks SET queue = ?, urgent = 1, reason = ?, escalated_at = ? WHERE id = ?"
+# A task must wait for something; its age begins anew.
+_POSTPONE = "UPDATE tasks SET due_at = ?, note = ?, escalated_at = 0 WHERE id = ? AND state <> 'done'"
 # Whether somebody was ever asked to verify this contact, done or not.
 _EVER = "SELECT 1 FROM tasks WHERE kind = 'verify-contact' AND reason = ?"
 # Whether a task of a kind with this reason is open.
@@ -105,6 +124,17 @@ class Tasks:
         """Close a message's open tasks of a kind; how many there were."""
         return self._cursor.execute(_CLOSE_OF_MESSAGE, (at, note, message, kind)).rowcount
 
+    def reopen(self, referral: str, closed_at: int, note: str) -> int:
+        """Open again what was closed at that instant with that note; how many there were.
+
+        One task of a kind stays the one task: where another is open by now, it goes on in the place of the closed one.
+        """
+        return self._cursor.execute(_REOPEN, (referral, closed_at, note)).rowcount
+
+    def of_referral(self, referral: str) -> tuple[TaskRow, ...]:
+        """The tasks of one referral, open and done, the oldest first."""
+        return tuple(map(task_of, self._cursor.execute(_OF_REFERRAL, (referral, TASKS_MAX)).fetchall()))
+
     def overdue(self, kind: str, now: int, limit: int) -> tuple[TaskRow, ...]:
         """Open tasks of a kind that are past their time and have not been escalated."""
         return tuple(map(task_of, self._cursor.execute(_OVERDUE, (kind, now, limit)).fetchall()))
@@ -112,6 +142,10 @@ class Tasks:
     def escalate(self, number: int, queue: str, reason: str, at: int) -> None:
         """Move a task to another queue, urgent, once."""
         self._cursor.execute(_ESCALATE, (queue, reason, at, number))
+
+    def postpone(self, number: int, due_at: int, note: str) -> None:
+        """Give an open task more time, and say in its note why."""
+        self._cursor.execute(_POSTPONE, (due_at, note, number))
 
     def asked_to_verify(self, reason: str) -> bool:
         """Whether a verify-contact task with this reason was ever opened."""

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
-from referral_engine.base.ident import Phi
 from referral_engine.journal.audit import Audit, first_bad_line
-from referral_engine.journal.bindings import Bindings
-from referral_engine.journal.codec import plain
 from referral_engine.journal.database import Connection
 from referral_engine.journal.deadlines import Deadlines
 from referral_engine.journal.digests import batch_seal
 from referral_engine.journal.instance import Instance
-from referral_engine.journal.messages import Messages
 from referral_engine.journal.numbers import number_key
 from referral_engine.journal.outbox import Outbox
-from referral_engine.journal.parked import Parked
 from referral_engine.journal.poison import Poison
 from referral_engine.journal.referrals import Referrals
 from referral_engine.journal.rows import (
     AuditRow,
-    BindingKind,
     DeadlineRow,
     Disposition,
     Earlier,
@@ -33,31 +28,28 @@ from referral_engine.journal.rows import (
 )
 from referral_engine.journal.sweeping import Sweeping
 from referral_engine.journal.tasks import Tasks
-from referral_engine.loop.referral import Identifier, PatientId, Referral
+from referral_engine.journal.unit_matching import MatchingUnit
+from referral_engine.loop.referral import Referral
 
 
-class Unit:
+class Unit(MatchingUnit):
     """The open batch; use it only inside `with journal.batch(now) as unit`."""
 
     __slots__ = (
-        "_audit", "_bindings", "_connection", "_deadlines", "_instance", "_messages", "_outbox", "_parked", "_poison",
-        "_referrals", "_tasks", "now", "sweeping",
+        "_audit", "_connection", "_deadlines", "_instance", "_outbox", "_poison", "_referrals", "_tasks", "sweeping",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, instance: Instance) -> None:
+        super().__init__(connection, instance)
         self._connection = connection
         self._instance = instance
-        self._messages = Messages(connection, instance)
         self._referrals = Referrals(connection)
-        self._bindings = Bindings(connection, instance)
-        self._parked = Parked(connection, instance)
         self._poison = Poison(connection)
         self._deadlines = Deadlines(connection)
         self._outbox = Outbox(connection, instance)
         self._tasks = Tasks(connection)
         self._audit = Audit(connection, instance)
         self.sweeping = Sweeping(connection, instance, self._outbox.flush)
-        self.now = 0
 
     # -- messages and events ------------------------------------------------------------------------------------------
 
@@ -74,10 +66,6 @@ class Unit:
         self._messages.look_ahead(keys)
         self._bindings.look_ahead(numbers)
 
-    def is_known(self, number: tuple[str, str]) -> bool:
-        """Whether a number that was looked at beforehand, kind and value, points at any referral."""
-        return self._bindings.is_known(number)
-
     def earlier(self, key: MessageKey) -> Earlier | None:
         """The first arrival of the same bytes, else the newest of the same control id, else None."""
         return self._messages.earlier(key)
@@ -93,14 +81,20 @@ class Unit:
     def change_disposition(
         self, sequence: int, disposition: Disposition, level: int, reason: str, referral: str
     ) -> None:
-        """Say anew what became of a message."""
+        """Say anew what became of a message; one that concerns nobody from now on is kept whole for its time."""
         self._messages.change(sequence, disposition, level, reason, referral)
+        if disposition is Disposition.NO_OP and not referral and sequence <= self.purging.through:
+            self.purging.come_back(sequence, self.now)
 
     def add_event(self, row: EventRow) -> None:
         """Store one event with this batch."""
         self._messages.add_event(row)
 
-    # -- referrals and their numbers ----------------------------------------------------------------------------------
+    def events(self, referral: str) -> tuple[EventRow, ...]:
+        """The events of one referral, the oldest first."""
+        return self._messages.events(referral)
+
+    # -- referrals ----------------------------------------------------------------------------------------------------
 
     def referral(self, identity: str) -> Referral | None:
         """One referral as this batch left it."""
@@ -109,37 +103,6 @@ class Unit:
     def save_referral(self, referral: Referral, at: int, *, new: bool) -> None:
         """Store a referral; a changed one must be the successor of what `referral` returned."""
         self._referrals.save(referral, at, new=new)
-
-    def bind(self, kind: BindingKind, identifier: Identifier | PatientId, referral_id: str) -> None:
-        """Let a number point at a referral; again is once, and an empty one points nowhere."""
-        self._bindings.bind(kind, identifier, referral_id)
-
-    def bound(self, kind: BindingKind, value: str | Phi[str], authority: str = "") -> tuple[str, ...]:
-        """The referrals a number points at, newest binding first; an authority not said fits any."""
-        return self._bindings.bound(kind, value, authority)
-
-    def leads_anywhere(self, numbers: Sequence[tuple[BindingKind, str | Phi[str]]]) -> bool:
-        """Whether any of a message's numbers points at any referral: one look for all of them."""
-        return self._bindings.leads_anywhere(numbers)
-
-    def patients(self, value: str | Phi[str], authority: str = "") -> tuple[str, ...]:
-        """The referrals of one medical record number, newest first."""
-        return self._bindings.bound(BindingKind.PATIENT, value, authority)
-
-    # -- evidence that came before its order --------------------------------------------------------------------------
-
-    def park(self, message_sequence: int, numbers: Iterable[tuple[str, str]]) -> None:
-        """Let a message of this batch, not stored yet, wait for any of these numbers: kind and value."""
-        self._parked.park(message_sequence, [number_key(kind, value) for kind, value in numbers])
-
-    def parked(self, kind: BindingKind, value: str | Phi[str]) -> tuple[int, ...]:
-        """The messages that may wait for a number, oldest first; whether one does, its own bytes say."""
-        return self._parked.waiting(kind.value, plain(value))
-
-    def unpark(self, message_sequence: int) -> None:
-        """Let a message wait no longer."""
-        self._messages.flush()
-        self._parked.unpark(message_sequence)
 
     # -- what broke its handling --------------------------------------------------------------------------------------
 
@@ -212,9 +175,9 @@ class Unit:
         """Store one owed sending with this batch; its number."""
         return self._outbox.owe(row)
 
-    def withdraw(self, referral: str, purposes: frozenset[str], at: int, reason: str) -> int:
-        """Cancel what has not left yet of these purposes; how many there were."""
-        return self._outbox.withdraw(referral, purposes, at, reason)
+    def withdraw(self, referral: str, wanted: AbstractSet[str | int], at: int, reason: str) -> int:
+        """Cancel what has not left yet of these purposes, or of these numbers; how many there were."""
+        return self._outbox.withdraw(referral, wanted, at, reason)
 
     def claim(
         self, lane: str, now: int, lease_seconds: float, limit: int, transport: str = ""
@@ -264,6 +227,10 @@ class Unit:
         """One owed sending."""
         return self._outbox.effect(number)
 
+    def effects_of(self, referral: str) -> tuple[EffectRow, ...]:
+        """Everything ever owed for one referral, the oldest first."""
+        return self._outbox.of_referral(referral)
+
     def decide_effect(self, number: int, decision: str, now: int) -> EffectRow | None:
         """Retry, park or cancel by a person's word; None when it is not in a state that allows it."""
         return self._outbox.decide(number, decision, now)
@@ -290,6 +257,14 @@ class Unit:
         """Close a message's open tasks of a kind; how many there were."""
         return self._tasks.close_of_message(message, kind, at, note)
 
+    def tasks_of_referral(self, referral: str) -> tuple[TaskRow, ...]:
+        """The tasks of one referral, open and done, the oldest first."""
+        return self._tasks.of_referral(referral)
+
+    def reopen_tasks(self, referral: str, closed_at: int, note: str) -> int:
+        """Open again what was closed at that instant with that note; how many there were."""
+        return self._tasks.reopen(referral, closed_at, note)
+
     def overdue_tasks(self, kind: str, limit: int) -> tuple[TaskRow, ...]:
         """Open tasks of a kind that are past their time and have not been escalated."""
         return self._tasks.overdue(kind, self.now, limit)
@@ -297,6 +272,10 @@ class Unit:
     def escalate_task(self, number: int, queue: str, reason: str) -> None:
         """Move a task to another queue, urgent, once."""
         self._tasks.escalate(number, queue, reason, self.now)
+
+    def postpone_task(self, number: int, due_at: int, note: str) -> None:
+        """Give an open task more time, and say in its note why."""
+        self._tasks.postpone(number, due_at, note)
 
     def asked_to_verify(self, reason: str) -> bool:
         """Whether a verify-contact task with this reason was ever opened."""
@@ -340,6 +319,7 @@ class Unit:
         self._parked.flush()
         self._referrals.flush()
         self._bindings.flush()
+        self._decisions.flush()
         self._deadlines.flush()
         self._outbox.flush()
         self._audit.flush()
@@ -348,6 +328,7 @@ class Unit:
         """The batch is stored: memory follows."""
         self._messages.forget()
         self._bindings.forget()
+        self._decisions.settled()
         self._parked.settled()
         self._poison.settled()
 
@@ -367,10 +348,13 @@ class Unit:
         self._parked.forget()
         self._referrals.forget()
         self._bindings.forget()
+        self._decisions.forget()
+        self._merges.forget()
         self._deadlines.forget()
         self._outbox.forget()
         self._audit.forget()
 
     def rolled_back(self) -> None:
         """The transaction is over and nothing of it is stored: read again what memory follows."""
+        self._decisions.settled()
         self._poison.rolled_back()

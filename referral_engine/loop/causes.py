@@ -18,7 +18,9 @@ from referral_engine.loop.events import (
     DeadlinePassed,
     DeliverySettled,
     Event,
+    EvidenceUndone,
     HoldReleased,
+    MatchConfirmed,
     OrderChanged,
     Outcome,
     PatientAnswered,
@@ -35,7 +37,7 @@ from referral_engine.loop.events import (
 )
 from referral_engine.loop.policy import HoldRule, Kind, Policy
 from referral_engine.loop.referral import Finality, Identifier, Referral
-from referral_engine.loop.states import Appointment, Authorization, Closure, Dispatch, Outreach
+from referral_engine.loop.states import NOTE_IN, Appointment, Authorization, Closure, Dispatch, Outreach
 from referral_engine.loop.tracks import Cause
 
 NOTES: Final = {
@@ -44,6 +46,7 @@ NOTES: Final = {
     Finality.CORRECTED: Cause.NOTE_CORRECTED,
     Finality.RETRACTED: Cause.NOTE_RETRACTED,
 }
+_FINISHED: Final = (Finality.FINAL, Finality.CORRECTED)
 _NOT_YET_RECEIVED: Final = frozenset({Dispatch.QUEUED, Dispatch.SENT, Dispatch.UNDELIVERABLE})
 _NOT_YET_ACCEPTED: Final = _NOT_YET_RECEIVED | {Dispatch.RECEIVED}
 _UNAUTHORIZED: Final = frozenset(
@@ -73,13 +76,13 @@ def causes(referral: Referral, event: Event, policy: Policy) -> Causes:
         case AppointmentBooked():
             return _booked(referral, event, policy)
         case AppointmentCancelled():
-            return () if _is_another(referral, event.appointment) else (Cause.UNBOOKED,)
+            return () if is_another(referral, event.appointment) else (Cause.UNBOOKED,)
         case AppointmentVoided():
-            return () if _is_another(referral, event.appointment) else (Cause.VOIDED,)
+            return () if is_another(referral, event.appointment) else (Cause.VOIDED,)
         case PatientMissed():
-            return () if _is_another(referral, event.appointment) else (Cause.MISSED,)
+            return () if is_another(referral, event.appointment) else (Cause.MISSED,)
         case PatientAttended():
-            return () if _is_another(referral, event.appointment) else (Cause.ATTENDED,)
+            return () if _is_older(referral, event.appointment) else (Cause.ATTENDED,)
         case ReportReceived():
             return _reported(referral, event)
         case DeliverySettled():
@@ -95,7 +98,7 @@ def causes(referral: Referral, event: Event, policy: Policy) -> Causes:
             return _answered(referral, event)
         case ReferralEnded():
             return (Cause.ENDED,)
-        case PatientUpdated() | PatientsMerged() | TaskClosed():
+        case PatientUpdated() | PatientsMerged() | TaskClosed() | MatchConfirmed() | EvidenceUndone():
             return ()
         case _:
             assert_never(event)
@@ -113,10 +116,7 @@ def nothing_new(referral: Referral, event: Event) -> bool:
                 and slot.appointment.value == (event.appointment.value or slot.appointment.value)
             )
         case ReportReceived():
-            return any(
-                known.finality is event.finality and known.document == event.document and known.message == event.message
-                for known in referral.documents
-            )
+            return _is_known(referral, event) or is_superseded(referral, event)
         case _:
             return False
 
@@ -124,6 +124,8 @@ def nothing_new(referral: Referral, event: Event) -> bool:
 def _ordered(referral: Referral, event: ReferralOrdered) -> Causes:
     if event.duplicate_of:
         return (Cause.ENDED,)
+    if event.found:
+        return (Cause.FOUND,)
     match event.hold.rule:
         case HoldRule.SEND:
             brings_one = bool(event.order.authorization_number)
@@ -189,19 +191,70 @@ def _booked(referral: Referral, event: AppointmentBooked, policy: Policy) -> Cau
     return tuple(found)
 
 
+def counted(event: ReportReceived) -> Finality:
+    """How finished a document counts: one of a kind that closes nothing is knowledge on the way, however final."""
+    return Finality.PRELIMINARY if event.finality in _FINISHED and not event.closes else event.finality
+
+
+def _is_known(referral: Referral, event: ReportReceived) -> bool:
+    """Whether the same document came by the same message, or the same words in the same state by any other.
+
+    Words that were taken back since are new when they come again.
+    """
+    finality = counted(event)
+    for known in reversed(referral.documents):
+        same_message = known.message == event.message and known.document == event.document
+        if known.finality is finality and same_message:
+            return True
+        if known.finality is Finality.RETRACTED and known.message != event.message:
+            return False
+        if known.finality is finality and event.content and known.content == event.content:
+            return True
+    return False
+
+
 def _reported(referral: Referral, event: ReportReceived) -> Causes:
     if nothing_new(referral, event):
         return ()
-    accepts = referral.dispatch in _NOT_YET_ACCEPTED and event.finality is not Finality.RETRACTED
-    return (NOTES[event.finality], Cause.ACCEPTED) if accepts else (NOTES[event.finality],)
+    finality = counted(event)
+    if finality is Finality.PRELIMINARY and not event.closes and referral.note in NOTE_IN:
+        return ()  # another kind of document beside the note: remembered, and nothing waits for it
+    accepts = referral.dispatch in _NOT_YET_ACCEPTED and finality is not Finality.RETRACTED
+    return (NOTES[finality], Cause.ACCEPTED) if accepts else (NOTES[finality],)
 
 
-def _is_another(referral: Referral, appointment: Identifier) -> bool:
-    """Whether an appointment message speaks of an older slot than the one in force."""
-    slot = referral.slot
-    if slot is None or not appointment or not slot.appointment or slot.appointment.value == appointment.value:
+def is_superseded(referral: Referral, event: ReportReceived) -> bool:
+    """Whether what is taken back was replaced before by a document that stands: the note stays in, a person looks."""
+    if event.finality is not Finality.RETRACTED or not event.document:
         return False
-    return any(known.appointment.value == appointment.value for known in referral.slots)
+    number = event.document.value
+    newest = next((known for known in reversed(referral.documents) if known.finality in _FINISHED), None)
+    return (
+        newest is not None
+        and not newest.adds
+        and newest.document.value != number
+        and newest.replaces.value == number
+        and referral.note in NOTE_IN
+    )
+
+
+def is_another(referral: Referral, appointment: Identifier) -> bool:
+    """Whether an appointment message names another time than the one in force, an older one or one nobody told us."""
+    slot = referral.slot
+    if slot is None or not appointment or not slot.appointment:
+        return False
+    return slot.appointment.value != appointment.value
+
+
+def is_unheard_of(referral: Referral, appointment: Identifier) -> bool:
+    """Whether it is one that nobody told us: the office may have numbered anew, or mean another visit."""
+    return is_another(referral, appointment) and not _is_older(referral, appointment)
+
+
+def _is_older(referral: Referral, appointment: Identifier) -> bool:
+    """Whether an appointment message speaks of an older slot than the one in force."""
+    known = any(one.appointment.value == appointment.value for one in referral.slots)
+    return known and is_another(referral, appointment)
 
 
 _SETTLED: Final = {

@@ -7,9 +7,9 @@ from enum import StrEnum
 
 import msgspec
 
-from referral_engine.loop.effects import Purpose, Recipient, TaskKind
+from referral_engine.loop.effects import OpenTask, Purpose, Recipient, Send, TaskKind
 from referral_engine.loop.policy import Kind
-from referral_engine.loop.referral import Finality, Hold, Identifier, Order, Patient
+from referral_engine.loop.referral import Finality, Hold, Identifier, Order, Patient, Referral
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,7 @@ class ReferralOrdered(Happened, frozen=True, kw_only=True):
     order: Order
     hold: Hold = msgspec.field(default_factory=Hold)
     duplicate_of: str = ""  # an open referral of the same patient and specialty
+    found: bool = False  # known by its evidence only: the office has the patient already, and is sent nothing
 
 
 class OrderChanged(Happened, frozen=True, kw_only=True):
@@ -94,8 +95,9 @@ class ReportReceived(Happened, frozen=True, kw_only=True):
     document: Identifier
     finality: Finality
     kind: str = ""  # TXA-2, OBR-4 or the CDA's code, as sent
-    content: str = ""  # SHA-256 of what it says, blanks and line ends aside: the same note by two ways is one note
+    content: str = ""  # a hash of what it says, blanks and line ends aside: the same note by two ways is one note
     replaces: Identifier = msgspec.field(default_factory=Identifier)  # TXA-13 of a replacement or an addendum
+    adds: bool = False  # an addendum: what it names in `replaces` stays as it is
     closes: bool = True  # a final document of a kind that may close a referral
 
 
@@ -183,6 +185,25 @@ class TaskClosed(Happened, frozen=True, kw_only=True):
     reason: str = ""  # the note they left; free text, kept in the journal only
 
 
+class MatchConfirmed(Happened, frozen=True, kw_only=True):
+    """What a message said was matched provisionally, and a person has looked: it is this referral's."""
+
+
+class EvidenceUndone(Happened, frozen=True, kw_only=True):
+    """What some messages said of this referral was never so.  Source: a person, or a sender that takes it back.
+
+    `message` is that sender's word. `restored` is the referral as it would stand without them (`loop.undoing`).
+    """
+
+    taken_back: tuple[int, ...]  # journal sequences of the messages; what they said before this event counts no more
+    restored: Referral
+    reason: str = ""  # free text of a person, kept in the journal only
+    told: tuple[Send, ...] = ()  # what had left because of them, and is to be put right
+    standing: tuple[Send, ...] = ()  # what has left, or will, and still holds
+    wanted: tuple[OpenTask, ...] = ()  # tasks that would be open without them
+    pointless: frozenset[TaskKind] = frozenset()  # tasks that are open because of them only
+
+
 Event = (
     ReferralOrdered
     | OrderChanged
@@ -205,4 +226,6 @@ Event = (
     | PatientAnswered
     | ReferralEnded
     | TaskClosed
+    | MatchConfirmed
+    | EvidenceUndone
 )

@@ -3,245 +3,345 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from enum import IntEnum, StrEnum
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from referral_engine.loop.referral import Identifier, Patient, Referral
+from referral_engine.base.values import replace
+from referral_engine.loop.evidence import About, Candidate, Evidence, Level, Match, Part, Verdict, Weighed
+from referral_engine.loop.likeness import (
+    alike,
+    corroborates,
+    disagrees,
+    may_be_a_twin,
+    other_number,
+    same_demographics,
+    same_number,
+)
+from referral_engine.loop.referral import Patient, PatientId, Referral
+from referral_engine.loop.weighing import (
+    ALL_CHANNELS,
+    CLOCKS_APART_MAX,
+    NUMBERS,
+    WINDOW,
+    names_another_order,
+    office,
+    weigh,
+    window,
+)
 
-WINDOW: Final = timedelta(days=400)  # evidence belongs to a referral ordered within this long before it
-CLOCKS_APART_MAX: Final = timedelta(days=1)  # a partner's clock may be this wrong before a date counts as a conflict
-
-
-class Level(IntEnum):
-    """How sure a match is (LOOP section 5)."""
-
-    STOP = 0
-    EXACT = 1
-    LINKED = 2
-    SINGLE = 3
-    SEVERAL = 4
-    UNSURE = 5
-    NOTHING = 6
-
-
-class About(StrEnum):
-    """What kind of thing the evidence is."""
-
-    ORDER = "order"
-    APPOINTMENT = "appointment"
-    REPORT = "report"
-    PATIENT = "patient"
-
-
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What one message says about which referral it means."""
-
-    about: About
-    patient: Patient
-    placer: Identifier = msgspec.field(default_factory=Identifier)
-    filler: Identifier = msgspec.field(default_factory=Identifier)
-    appointment: Identifier = msgspec.field(default_factory=Identifier)
-    document: Identifier = msgspec.field(default_factory=Identifier)
-    visit: Identifier = msgspec.field(default_factory=Identifier)  # PV1-19: of a booking, a registration, a charge
-    charge: Identifier = msgspec.field(default_factory=Identifier)  # FT1-2: of a charge or its credit
-    provider: str = ""  # NPI of the specialist the message names
-    specialty: str = ""
-    happened_at: datetime | None = None  # the document's or the visit's own date
-    wrong_patient: bool = False  # OBX-11 is W
-    retracts: bool = False  # takes something back
-    document_kind: str = ""  # TXA-2, OBR-4 or the CDA's code, as sent
-    may_close: bool = True  # the feed's file lets a document of this kind close a referral
-    conflict: str = ""  # why the message contradicts itself: "the document inside names another patient"
-    fields: tuple[str, ...] = ()  # where each thing was found, without values: "placer SCH-26", "provider AIP-3"
-
-
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A referral some number of the evidence points at."""
-
-    referral: Referral
-    by: str  # "placer", "filler", "appointment", "document", "referral", "patient"
-    npi: str = ""  # the NPI of its channel
-
-
-class Verdict(StrEnum):
-    """What one thing says of whether message and referral belong together."""
-
-    AGREES = "agrees"
-    DIFFERS = "differs"
-    MISSING = "missing"  # one side does not say it
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of a score: what was compared, what came of it, and what it counts; never a value."""
-
-    name: str  # "placer number", "record number", "family name", "given name", "birth date", "sex", "office", "window"
-    verdict: Verdict
-    points: int = 0  # negative where it speaks against
-
-
-class Weighed(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate and why it stands where it stands."""
-
-    referral: str
-    score: int = 0
-    parts: tuple[Part, ...] = ()
-
-
-class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """The graded answer; `referral` is set only when the engine may act on it."""
-
-    level: Level
-    referral: str = ""
-    reason: str = ""
-    candidates: tuple[str, ...] = ()  # ids, best first, for a person
-    weighed: tuple[Weighed, ...] = ()  # the candidates with their parts, best first
-    provisional: bool = False
-    security: bool = False  # the sender speaks of a referral it is no party of
-
+__all__ = [
+    "CLOCKS_APART_MAX",
+    "NUMBERS",
+    "WINDOW",
+    "About",
+    "Candidate",
+    "Evidence",
+    "Level",
+    "Match",
+    "Part",
+    "Verdict",
+    "Weighed",
+    "corroborates",
+    "grade",
+    "names_another_order",
+    "same_demographics",
+    "same_number",
+    "shares_its_number",
+    "weigh",
+]
 
 _EXACT: Final = frozenset({"referral", "placer"})
-_LINKED: Final = frozenset({"filler", "appointment", "document"})
+_LINKED: Final = frozenset({"filler", "appointment", "document"})  # numbers of this one thing
+_PARTY_OF_NONE: Final = "the sender is no party of that referral"
+
+
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One question: the evidence, its patient by every number that is that person's, who says it, the file's word."""
+
+    evidence: Evidence
+    patient: Patient
+    party: str
+    now: datetime | None
+    notes: bool
 
 
 def grade(
-    evidence: Evidence, candidates: Sequence[Candidate], party: str, *, notes_may_be_provisional: bool = False
+    evidence: Evidence,
+    candidates: Sequence[Candidate],
+    party: str,
+    *,
+    notes_may_be_provisional: bool = False,
+    merged: tuple[PatientId, ...] = (),
+    now: datetime | None = None,
 ) -> Match:
-    """The match of `evidence` among `candidates`.
+    """The match of `evidence` among `candidates`, each of them weighed.
 
     party: "ehr" or "scanner" (they speak of every referral), or the channel whose specialist speaks.
+    merged: record numbers that merges made the same person's as the message's own. now: aware UTC.
     """
-    by_number = [found for found in candidates if found.by != "patient"]
-    if by_number:
-        return _by_number(evidence, by_number, party)
-    return _by_patient(evidence, candidates, party, notes_may_be_provisional=notes_may_be_provisional)
+    patient = evidence.patient
+    if merged:
+        patient = replace(patient, ids=(*patient.ids, *merged))
+    asked = _Asked(evidence=evidence, patient=patient, party=party, now=now, notes=notes_may_be_provisional)
+    numbered = [found for found in candidates if found.by in NUMBERS]
+    found = _by_number(asked, numbered) if numbered else _by_patient(asked, candidates)
+    shown = [one for one in candidates if one.referral.id in found.candidates] or _known(asked, candidates)
+    if not shown:
+        return found
+    weighed = weigh(evidence, shown, party, patient)
+    if len(found.candidates) < 2:
+        return replace(found, weighed=weighed)
+    return replace(found, weighed=weighed, candidates=tuple(one.referral for one in weighed))
 
 
-def _by_number(evidence: Evidence, candidates: Sequence[Candidate], party: str) -> Match:
+def shares_its_number(patient: Patient, referral: Referral, others: Sequence[Candidate]) -> bool:
+    """Whether another person has the record number by which a patient was recognised in `referral`."""
+    return any(
+        same_number(patient, other.referral.patient)
+        and (disagrees(patient, other.referral.patient) or disagrees(referral.patient, other.referral.patient))
+        for other in others
+    )
+
+
+def _known(asked: _Asked, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """What a person may want to see though nothing fits: the patient's own referrals."""
+    return [found for found in candidates if same_number(asked.patient, found.referral.patient)]
+
+
+# ------------------------------------------------------------------------------------------------ by a number
+
+
+def _by_number(asked: _Asked, candidates: list[Candidate]) -> Match:
+    candidates = _without_stale(asked, candidates)
     ids = tuple(dict.fromkeys(found.referral.id for found in candidates))
     if len(ids) > 1:
-        return Match(level=Level.STOP, reason="its numbers point at different referrals", candidates=ids)
+        return _by_several(asked, candidates, ids)
     found = candidates[0]
-    referral = found.referral
-    conflict = _conflict(evidence, referral, party)
+    kinds = {kind for one in candidates for kind in (one.by, *one.also)}
+    conflict = _conflict(asked, found.referral)
     if conflict:
-        return Match(level=Level.STOP, reason=f"{found.by} number matches, but {conflict}", candidates=ids)
-    why = corroborates(evidence.patient, referral.patient)
+        reason = f"{found.by} number matches, but {conflict}"
+        return Match(level=Level.STOP, reason=reason, candidates=ids, security=conflict == _PARTY_OF_NONE)
+    why = corroborates(asked.patient, found.referral.patient)
     if not why:
         reason = f"{found.by} number matches, but nothing of the patient confirms it"
         return Match(level=Level.STOP, reason=reason, candidates=ids)
-    level = Level.EXACT if any(one.by in _EXACT for one in candidates) else Level.LINKED
-    return Match(level=level, referral=referral.id, reason=f"{found.by} number and {why}", candidates=ids)
+    doubt = _doubt(asked, found, kinds)
+    if doubt:
+        return Match(level=Level.UNSURE, reason=f"{found.by} number and {why}, but {doubt}", candidates=ids)
+    level = Level.EXACT if kinds & _EXACT else Level.LINKED
+    return Match(level=level, referral=found.referral.id, reason=f"{found.by} number and {why}", candidates=ids)
 
 
-def _by_patient(
-    evidence: Evidence, candidates: Sequence[Candidate], party: str, *, notes_may_be_provisional: bool
-) -> Match:
-    same = [found for found in candidates if same_number(evidence.patient, found.referral.patient)]
-    if not same:
-        return _by_name(evidence, candidates, party)
-    clash = [found for found in same if _disagrees(evidence.patient, found.referral.patient)]
-    if clash:
-        ids = tuple(found.referral.id for found in clash)
-        return Match(level=Level.STOP, reason="the record number agrees, name and birth date do not", candidates=ids)
-    fitting = [found for found in same if _fits(evidence, found, party)]
-    ids = tuple(found.referral.id for found in fitting)
-    if not fitting:
-        return Match(level=Level.NOTHING, reason="the patient is known, no open referral fits")
-    if len(fitting) > 1:
-        return Match(level=Level.SEVERAL, reason=f"{len(fitting)} open referrals fit", candidates=ids)
-    if not evidence.patient.born_on.agrees(fitting[0].referral.patient.born_on):
-        reason = "record number only, the birth date does not confirm it"
-        return Match(level=Level.UNSURE, reason=reason, candidates=ids)
-    reason = "record number, birth date, office and date fit, and only this open referral does"
-    may_act = evidence.about is About.APPOINTMENT or (evidence.about is About.REPORT and notes_may_be_provisional)
-    chosen = ids[0] if may_act and not evidence.wrong_patient and not evidence.retracts else ""
-    return Match(level=Level.SINGLE, referral=chosen, reason=reason, candidates=ids, provisional=bool(chosen))
+def _without_stale(asked: _Asked, candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates without old ones that an office's number, given out again, still points at.
+
+    One is left out when it is over, holds no document the message speaks of, and another has the order number and the
+    patient. A message that takes a document back is about the referral that holds it, whatever else it names.
+    """
+    evidence = asked.evidence
+    if len(candidates) == 1:
+        return candidates
+    if evidence.retracts:
+        holding = [found for found in candidates if _holds(found.referral, evidence)]
+        if len({found.referral.id for found in holding}) == 1:
+            return holding
+    ordered = {
+        found.referral.id
+        for found in candidates
+        if {found.by, *found.also} & _EXACT and corroborates(asked.patient, found.referral.patient)
+    }
+    return [
+        found
+        for found in candidates
+        if found.referral.id in ordered or not ordered or not found.referral.is_over or _holds(found.referral, evidence)
+    ]
 
 
-def _by_name(evidence: Evidence, candidates: Sequence[Candidate], party: str) -> Match:
-    """Names and dates without a record number in common never decide: twins and fathers share most of them."""
-    alike = [found for found in candidates if _alike(evidence.patient, found.referral.patient)]
-    ids = tuple(dict.fromkeys(found.referral.id for found in alike if _fits(evidence, found, party)))
-    if not ids:
-        return Match(level=Level.NOTHING, reason="no number and no patient we know")
-    return Match(level=Level.UNSURE, reason="name and birth date only, no number confirms them", candidates=ids)
-
-
-def _alike(one: Patient, other: Patient) -> bool:
-    """Whether name and birth date agree, the sex is no other, and no record number says they are two people."""
-    other_sex = bool(one.sex) and bool(other.sex) and not one.sex.agrees(other.sex)
-    names = one.family.agrees(other.family) and one.given.agrees(other.given)
-    return names and one.born_on.agrees(other.born_on) and not other_sex and not _other_number(one, other)
-
-
-def corroborates(one: Patient, other: Patient) -> str:
-    """Why two descriptions are the same person: a record number with authority, or all four demographics; "" if not."""
-    if same_number(one, other) and not _disagrees(one, other):
-        return "record number"
-    demographics = (
-        one.family.agrees(other.family)
-        and one.given.agrees(other.given)
-        and one.born_on.agrees(other.born_on)
-        and one.sex.agrees(other.sex)
+def _by_several(asked: _Asked, candidates: list[Candidate], ids: tuple[str, ...]) -> Match:
+    """One number of several referrals of one patient is a choice; several numbers of several are a contradiction."""
+    kinds = {kind for found in candidates for kind in (found.by, *found.also)}
+    one_number = len(kinds) == 1 or kinds == _EXACT
+    fine = all(
+        not _conflict(asked, found.referral) and corroborates(asked.patient, found.referral.patient)
+        for found in candidates
     )
-    return "name, birth date and sex" if demographics and not _other_number(one, other) else ""
+    if one_number and fine:
+        reason = f"its {candidates[0].by} number belongs to {len(ids)} referrals of the patient"
+        return Match(level=Level.SEVERAL, reason=reason, candidates=ids)
+    foreign = any(_is_foreign(asked, found.referral) for found in candidates)
+    reason = "its numbers point at different referrals" + (f", and {_PARTY_OF_NONE}" if foreign else "")
+    return Match(level=Level.STOP, reason=reason, candidates=ids, security=foreign)
 
 
-def same_number(one: Patient, other: Patient) -> bool:
-    """Whether they share a record number of the same, named authority."""
-    return any(mine.authority and mine in other.ids for mine in one.ids)
+def _is_foreign(asked: _Asked, referral: Referral) -> bool:
+    return asked.party not in ALL_CHANNELS and asked.party != referral.channel
 
 
-def _other_number(one: Patient, other: Patient) -> bool:
-    """Whether the same authority gave the two different record numbers."""
-    authorities = {known.authority for known in other.ids if known.authority}
-    shared = [mine for mine in one.ids if mine.authority in authorities]
-    return bool(shared) and not same_number(one, other)
-
-
-def _disagrees(one: Patient, other: Patient) -> bool:
-    """Whether name and birth date are both known on both sides and both differ."""
-    names_known = bool(one.family) and bool(other.family)
-    dates_known = bool(one.born_on) and bool(other.born_on)
-    other_name = names_known and not (one.family.agrees(other.family) and one.given.agrees(other.given))
-    other_date = dates_known and not one.born_on.agrees(other.born_on)
-    return other_name and other_date
-
-
-def _conflict(evidence: Evidence, referral: Referral, party: str) -> str:
+def _conflict(asked: _Asked, referral: Referral) -> str:
     """What speaks against the match; negative evidence beats positive."""
-    if party not in ("ehr", "scanner", referral.channel):
-        return "the sender is no party of that referral"
-    if not corroborates(evidence.patient, referral.patient) and evidence.patient.ids:
+    evidence = asked.evidence
+    if _is_foreign(asked, referral):
+        return _PARTY_OF_NONE
+    if evidence.conflict:
+        return evidence.conflict
+    if asked.patient.ids and not corroborates(asked.patient, referral.patient):
         return "the patient is another"
     if evidence.wrong_patient and not _holds(referral, evidence):
         return "it says wrong patient"
     dated = evidence.happened_at
-    if evidence.about is About.REPORT and dated and dated + CLOCKS_APART_MAX < referral.order.ordered_at:
-        return "the document is older than the order"
+    if dated is None or evidence.retracts:
+        return ""
+    if dated + CLOCKS_APART_MAX < referral.order.ordered_at:
+        if evidence.about is About.REPORT:
+            return "the document is older than the order"
+        if evidence.about is About.APPOINTMENT:
+            return "the visit is older than the order"
+    return _dead(asked, referral)
+
+
+def _dead(asked: _Asked, referral: Referral) -> str:
+    """Whether the patient had died before the visit that the message speaks of."""
+    dated, patient = asked.evidence.happened_at, referral.patient
+    if dated is None or not (patient.deceased or patient.died_on):
+        return ""
+    if patient.died_on:
+        late = patient.died_on.sorts_before(f"{dated - CLOCKS_APART_MAX:%Y%m%d}")
+    else:
+        late = asked.now is not None and dated > asked.now
+    return "the patient had died before" if late else ""
+
+
+def _doubt(asked: _Asked, found: Candidate, kinds: set[str]) -> str:
+    """What leaves the choice to a person though number and patient agree."""
+    evidence, referral = asked.evidence, found.referral
+    if referral.is_over and window(evidence, referral) is Verdict.DIFFERS and not _holds(referral, evidence):
+        return "that referral is over for long"
+    if kinds & _EXACT or (evidence.retracts and _holds(referral, evidence)):
+        return ""
+    if names_another_order(evidence, referral):
+        return "it names another order"
+    if not kinds & _LINKED and not (evidence.retracts or _fits(asked, found) or referral.is_over):
+        return "office or date do not fit, and a visit may be about more than one referral"
     return ""
 
 
 def _holds(referral: Referral, evidence: Evidence) -> bool:
     """Whether the document the evidence speaks of was filed here: only then can a "wrong patient" take it back."""
-    spoken_of = {one.value for one in (evidence.document, evidence.filler) if one}
-    return evidence.about is About.REPORT and any(known.document.value in spoken_of for known in referral.documents)
-
-
-def _fits(evidence: Evidence, found: Candidate, party: str) -> bool:
-    referral = found.referral
-    if referral.is_over or party not in ("ehr", "scanner", referral.channel):
+    if evidence.about is not About.REPORT or not referral.documents:
         return False
-    if party != referral.channel and evidence.provider and found.npi and evidence.provider != found.npi:
-        return False  # an office that speaks for itself fits, whichever of its clinicians it names
+    spoken_of = {one.value for one in (evidence.document, evidence.filler) if one}
+    return any(known.document.value in spoken_of for known in referral.documents)
+
+
+# ------------------------------------------------------------------------------------------------ by the patient
+
+
+def _by_patient(asked: _Asked, candidates: Sequence[Candidate]) -> Match:
+    same = _known(asked, candidates)
+    if not same:
+        return _by_name(asked, candidates)
+    evidence = asked.evidence
+    stopped = _stopped(asked, same)
+    if stopped is not None:
+        return stopped
+    fitting = [found for found in same if _fits(asked, found)]
+    ids = tuple(found.referral.id for found in fitting)
+    if not fitting:
+        return _of_no_office(asked, same)
+    dead = next((why for found in fitting if (why := _dead(asked, found.referral))), "")
+    if dead:
+        return Match(level=Level.STOP, reason=f"the record number agrees, but {dead}", candidates=ids)
+    if len(fitting) > 1:
+        return Match(level=Level.SEVERAL, reason=f"{len(fitting)} open referrals fit", candidates=ids)
+    doubt = _single_doubt(asked, fitting[0].referral)
+    if doubt:
+        return Match(level=Level.UNSURE, reason=doubt, candidates=ids)
+    reason = "record number, birth date, office and date fit, and only this open referral does"
+    if evidence.about is About.REPORT and not evidence.may_close:
+        reason += "; a document of this kind is no consult note"
+    chosen = ids[0] if _may_act(asked) else ""
+    return Match(level=Level.SINGLE, referral=chosen, reason=reason, candidates=ids, provisional=bool(chosen))
+
+
+def _may_act(asked: _Asked) -> bool:
+    """Whether a single fitting referral may be changed without a person: by bookings, by notes if the file says so."""
+    evidence = asked.evidence
+    if evidence.wrong_patient or evidence.retracts:
+        return False
+    if evidence.about is About.REPORT:
+        return asked.notes and evidence.may_close
+    return evidence.about is About.APPOINTMENT
+
+
+def _stopped(asked: _Asked, same: list[Candidate]) -> Match | None:
+    """What makes a record number in common worthless, or worse."""
+    patient = asked.patient
+    clash = [found for found in same if disagrees(patient, found.referral.patient)]
+    reason = "the record number agrees, name and birth date do not"
+    if not clash:
+        clash = [found for found in same if other_number(patient, found.referral.patient)]
+        reason = "one record number agrees, another does not"
+    if not clash and len(same) > 1:
+        first = same[0].referral.patient
+        clash = same if any(disagrees(first, found.referral.patient) for found in same[1:]) else []
+        reason = "two patients share the record number"
+    if not clash and (asked.evidence.conflict or asked.evidence.wrong_patient):
+        clash = [found for found in same if not _is_foreign(asked, found.referral)]
+        reason = f"the record number agrees, but {asked.evidence.conflict or 'it says wrong patient'}"
+    if not clash:
+        return None
+    return Match(level=Level.STOP, reason=reason, candidates=tuple(found.referral.id for found in clash))
+
+
+def _single_doubt(asked: _Asked, referral: Referral) -> str:
+    """What leaves the only referral that fits to a person; "" when nothing does."""
+    if not asked.patient.born_on.agrees(referral.patient.born_on):
+        return "record number only, the birth date does not confirm it"
+    if may_be_a_twin(asked.patient, referral.patient):
+        return "record number and birth date fit, but the given name is another"
+    if names_another_order(asked.evidence, referral):
+        return "record number and birth date fit, but it names another order than the only open referral that fits"
+    return ""
+
+
+def _of_no_office(asked: _Asked, same: list[Candidate]) -> Match:
+    """A scanned letter of a known patient that does not say which office it is from is for a person to read."""
+    possible = [found for found in same if _fits(asked, found, office_said=False)]
+    if not possible or asked.party != "scanner" or asked.evidence.about is not About.REPORT:
+        return Match(level=Level.NOTHING, reason="the patient is known, no open referral fits")
+    ids = tuple(found.referral.id for found in possible)
+    return Match(level=Level.UNSURE, reason="record number fits, nothing says which office it is from", candidates=ids)
+
+
+def _by_name(asked: _Asked, candidates: Sequence[Candidate]) -> Match:
+    """Names and dates without a record number in common never decide: twins and fathers share most of them."""
+    office_said = asked.party != "scanner"
+    fitting = [
+        found
+        for found in candidates
+        if alike(asked.patient, found.referral.patient) and _fits(asked, found, office_said=office_said)
+    ]
+    ids = tuple(dict.fromkeys(found.referral.id for found in fitting))
+    if not ids:
+        return Match(level=Level.NOTHING, reason="no number and no patient we know")
+    return Match(level=Level.UNSURE, reason="name and birth date only, no number confirms them", candidates=ids)
+
+
+def _fits(asked: _Asked, found: Candidate, *, office_said: bool = True) -> bool:
+    """Whether an open referral is of the message's office, specialty and time.
+
+    office_said: it must say which office it is about; an office that speaks for itself has.
+    """
+    referral, evidence = found.referral, asked.evidence
+    if referral.is_over or _is_foreign(asked, referral):
+        return False
+    if office(evidence, found, asked.party) is Verdict.DIFFERS:
+        return False
     if evidence.specialty and referral.order.specialty and evidence.specialty != referral.order.specialty:
         return False
-    if party in ("ehr", "scanner") and not (evidence.provider or evidence.specialty):
+    if office_said and asked.party in ALL_CHANNELS and not (evidence.provider or evidence.specialty):
         return False  # nothing says which office it is about
-    happened = evidence.happened_at
-    return happened is None or referral.order.ordered_at - CLOCKS_APART_MAX <= happened <= (
-        referral.order.ordered_at + WINDOW
-    )
+    return window(evidence, referral) is not Verdict.DIFFERS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from referral_engine.base.values import replace
-from referral_engine.loop.causes import nothing_new, starts
+from referral_engine.loop.causes import counted, nothing_new, starts
 from referral_engine.loop.clocks import times_over
 from referral_engine.loop.effects import Purpose
 from referral_engine.loop.events import (
@@ -15,6 +15,7 @@ from referral_engine.loop.events import (
     AuthorizationRecorded,
     DeadlinePassed,
     Event,
+    MatchConfirmed,
     OrderChanged,
     PatientsMerged,
     PatientUpdated,
@@ -39,6 +40,8 @@ from referral_engine.loop.tracks import Cause
 SLOTS_MAX: Final = 200  # remembered a referral; a scheduling system gone mad must not grow it for ever
 DOCUMENTS_MAX: Final = 200
 ORDERED_BEFORE_MAX: Final = timedelta(days=366)  # an order dated 1900 must not start a thousand clocks
+
+Fact = TypeVar("Fact", Slot, Document)
 
 Changes = dict[str, object]  # field name of Referral to its new value
 
@@ -66,6 +69,11 @@ def learned(referral: Referral, event: Event, policy: Policy) -> Changes:
         case AuthorizationRecorded() if event.approved:
             known = {"authorization_number": event.number, "authorization_expires_on": event.expires_on}
             return {"order": replace(referral.order, **known)}
+        case MatchConfirmed():
+            return {
+                "slots": tuple(_sure(slot, event.message) for slot in referral.slots),
+                "documents": tuple(_sure(known, event.message) for known in referral.documents),
+            }
         case ReferralEnded():
             return {"ending": Ending(event.ending)}
         case DeadlinePassed() if event.kind in _REPEATING:
@@ -73,6 +81,12 @@ def learned(referral: Referral, event: Event, policy: Policy) -> Changes:
             return {"rounds": replace(referral.rounds, **{_REPEATING[event.kind]: times})}
         case _:
             return {}
+
+
+def _sure(learned_from: Fact, message: int) -> Fact:
+    """A slot or a document that is provisional no more, where it is of this message."""
+    sure = learned_from.provisional and learned_from.message == message
+    return replace(learned_from, provisional=False) if sure else learned_from
 
 
 def _first_known(event: ReferralOrdered) -> Changes:
@@ -114,6 +128,7 @@ def _told(old: Patient, new: Patient) -> Patient:
         "sms_consent": new.sms_consent or old.sms_consent,
         "portal": new.portal or old.portal,
         "deceased": new.deceased or old.deceased,
+        "died_on": new.died_on or old.died_on,
     }
     return replace(new, **kept)
 
@@ -121,7 +136,7 @@ def _told(old: Patient, new: Patient) -> Patient:
 def _with_slot(referral: Referral, event: AppointmentBooked) -> tuple[Slot, ...]:
     known = referral.slots[-(SLOTS_MAX - 1) :]
     slot = Slot(
-        number=known[-1].number + 1 if known else 1,
+        number=max(known[-1].number if known else 0, referral.spent_slots) + 1,
         starts_at=starts(event),
         booked_at=event.at,
         appointment=event.appointment or (known[-1].appointment if known else event.appointment),
@@ -134,10 +149,14 @@ def _with_slot(referral: Referral, event: AppointmentBooked) -> tuple[Slot, ...]
 def _with_document(referral: Referral, event: ReportReceived) -> tuple[Document, ...]:
     document = Document(
         document=event.document,
-        finality=event.finality,
+        finality=counted(event),
         at=event.at,
         message=event.message,
         provisional=event.provisional,
+        kind=event.kind,
+        content=event.content,
+        replaces=event.replaces,
+        adds=event.adds,
     )
     return (*referral.documents[-(DOCUMENTS_MAX - 1) :], document)
 
@@ -170,15 +189,21 @@ def begun(referral: Referral, moved: Iterable[Moved], at: datetime) -> Changes:
         if begins is not None:
             moment, number, reminders = begins
             moments[moment] = at
-            rounds[number] = getattr(referral.rounds, number) + 1
+            rounds[number] = _next(referral, number)
             if reminders:
                 rounds[reminders] = 0
         if track == "dispatch":
             _left(referral, (source, entered, cause), moments, rounds, at)
         elif entered is _KEPT and source in UNBOOKED:
             moments["walk_in_at"] = at
-            rounds["note"] = referral.rounds.note + 1  # the wait for its note is a new one
+            rounds["note"] = _next(referral, "note")  # the wait for its note is a new one
     return _changes(referral, moments, rounds)
+
+
+def _next(referral: Referral, number: str) -> int:
+    """The next round of a kind: never one that evidence had begun that was undone since."""
+    used: int = getattr(referral.rounds, number)
+    return (used if referral.spent is None else max(used, getattr(referral.spent, number))) + 1
 
 
 _FALLBACK: Final = Cause.FALLBACK
@@ -194,10 +219,11 @@ def _left(
 ) -> None:
     """The moments of the packet's way: let go, sent, received."""
     source, entered, cause = moved
-    unseen = source == Dispatch.HELD and entered == Dispatch.ACCEPTED  # taken by an office we have sent nothing
+    # Taken by an office we have sent nothing; one that was found at work is asked nothing either.
+    unseen = source == Dispatch.HELD and entered == Dispatch.ACCEPTED and cause is not Cause.FOUND
     if unseen or (entered == Dispatch.QUEUED and cause is Cause.RELEASED):
         moments["released_at"] = at
-        rounds["release"] = referral.rounds.release + 1
+        rounds["release"] = _next(referral, "release")
     if referral.moments.sent_at is None and (unseen or entered in (Dispatch.SENT, Dispatch.RECEIVED)):
         moments["sent_at"] = at
     if entered == Dispatch.RECEIVED:
@@ -208,7 +234,7 @@ def asked(referral: Referral, purposes: frozenset[Purpose], at: datetime) -> Cha
     """The moment a "did you attend?" prompt was owed; its late clock starts there."""
     if Purpose.ATTENDED_PROMPT not in purposes:
         return {}
-    return _changes(referral, {"asked_at": at}, {"asked": referral.rounds.asked + 1})
+    return _changes(referral, {"asked_at": at}, {"asked": _next(referral, "asked")})
 
 
 def _changes(referral: Referral, moments: dict[str, object], rounds: dict[str, object]) -> Changes:

@@ -57,6 +57,7 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
     sms_consent: bool = False
     portal: bool = False
     deceased: bool = False
+    died_on: Phi[str] = msgspec.field(default_factory=lambda: Phi(""))  # PID-29 as YYYYMMDD, as far as known
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,8 +127,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     message: int
     provisional: bool = False
     kind: str = ""
-    content: str = ""  # SHA-256, see ReportReceived
+    content: str = ""  # a hash, see ReportReceived
     replaces: Identifier = msgspec.field(default_factory=Identifier)
+    adds: bool = False  # an addendum to what it names in `replaces`
 
 
 class Moments(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +187,8 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     documents: tuple[Document, ...] = ()
     moments: Moments = msgspec.field(default_factory=Moments)
     rounds: Rounds = msgspec.field(default_factory=Rounds)
+    spent: Rounds | None = None  # the highest rounds ever begun, those of undone evidence too; None: these are
+    spent_slots: int = 0  # the highest slot number ever given; a number stands for one thing for ever
     fallback_used: bool = False
     config: str = ""  # the configuration version it was accepted under
 

@@ -20,7 +20,7 @@ from referral_engine.loop.effects import (
     Withdraw,
 )
 from referral_engine.loop.policy import Kind, Policy
-from referral_engine.loop.referral import Finality, Referral
+from referral_engine.loop.referral import Document, Finality, Referral
 from referral_engine.loop.states import Appointment, Authorization, Closure, Dispatch, Ending, Note, Outreach, State
 from referral_engine.loop.tracks import Cause
 
@@ -180,13 +180,23 @@ def _interim(_: Referral, __: Cause, ___: Policy) -> Effects:
 
 def _note_in(referral: Referral, cause: Cause, _: Policy) -> Effects:
     """A finished note: closing sends it; after the closure was sent a further one goes out as a correction."""
-    newest = referral.documents[-1].message
+    newest = referral.documents[-1]
     later = [known for known in referral.documents[:-1] if known.finality is not Finality.PRELIMINARY]
     informed_before = bool(later) and later[-1].finality is not Finality.RETRACTED
     if informed_before and referral.closure in (Closure.CLOSED, Closure.CLOSING):
-        about = "addition" if cause is Cause.NOTE_FINAL else "correction"
-        return (to_ehr(Purpose.CORRECTION, about, newest), _NOTE_IN, _WITHOUT_CHASING)
-    return (to_ehr(Purpose.CLOSURE, "note", newest), _NOTE_IN, _WITHOUT_CHASING)
+        about = _stands(newest, later, cause)
+        return (to_ehr(Purpose.CORRECTION, about, newest.message), _NOTE_IN, _WITHOUT_CHASING)
+    return (to_ehr(Purpose.CLOSURE, "note", newest.message), _NOTE_IN, _WITHOUT_CHASING)
+
+
+def _stands(newest: Document, earlier: list[Document], cause: Cause) -> str:
+    """How a further note stands to those before it: beside them, in the place of one, or corrected."""
+    if newest.adds:
+        return "addition"
+    if cause is not Cause.NOTE_FINAL:
+        return "correction"
+    same_number = bool(newest.document) and any(newest.document == known.document for known in earlier)
+    return "replacement" if same_number else "addition"
 
 
 def _retracted(referral: Referral, _: Cause, __: Policy) -> Effects:

@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from referral_engine.base.values import replace
-from referral_engine.loop.causes import causes
+from referral_engine.loop.causes import causes, is_superseded, is_unheard_of
 from referral_engine.loop.clocks import STAGES_MAX, runs
+from referral_engine.loop.corrections import corrections
 from referral_engine.loop.effects import (
     ORDERS,
     TO_PATIENT,
@@ -21,15 +22,20 @@ from referral_engine.loop.effects import (
     Withdraw,
 )
 from referral_engine.loop.events import (
+    AppointmentCancelled,
+    AppointmentVoided,
     CancelRequested,
     DeadlinePassed,
     DeliverySettled,
     Event,
+    EvidenceUndone,
     OrderChanged,
     Outcome,
+    PatientMissed,
     PatientsMerged,
     PatientUpdated,
     ReferralOrdered,
+    ReportReceived,
 )
 from referral_engine.loop.policy import Kind, Policy
 from referral_engine.loop.record import Changes, asked, begun, learned
@@ -79,6 +85,8 @@ def decide(referral: Referral, event: Event, policy: Policy) -> Decision:
     """What `event` means for `referral`.  Every event is legal; what no table foresees becomes an anomaly."""
     if isinstance(event, DeadlinePassed) and _too_late(referral, event):
         return Decision(referral=referral, moves=(), effects=(), anomalies=())
+    if isinstance(event, EvidenceUndone):
+        return _undone(referral, event)
     found = causes(referral, event, policy)
     changes = learned(referral, event, policy)
     moves, anomalies = _move(referral, found, changes)
@@ -94,6 +102,14 @@ def decide(referral: Referral, event: Event, policy: Policy) -> Decision:
         purposes = frozenset(effect.purpose for effect in effects if isinstance(effect, Send))
         after = replace(after, **asked(after, purposes, event.at))
     return Decision(referral=after, moves=moves, effects=effects, anomalies=anomalies)
+
+
+def _undone(referral: Referral, event: EvidenceUndone) -> Decision:
+    """The referral as it would stand without some evidence, and what those who were told must hear."""
+    after = event.restored
+    pairs = ((track, getattr(referral, track), getattr(after, track)) for track in TABLES)
+    moves = tuple(Move(track, was, now, Cause.REOPENED) for track, was, now in pairs if was is not now)
+    return Decision(referral=after, moves=moves, effects=corrections(referral, event), anomalies=())
 
 
 def _too_late(referral: Referral, event: DeadlinePassed) -> bool:
@@ -182,6 +198,12 @@ def _answered(
             return (to_ehr(Purpose.STATUS, "cancel came too late"),)
         case DeliverySettled():
             return _settled(before, event)
+        case AppointmentCancelled() | AppointmentVoided() | PatientMissed() if is_unheard_of(before, event.appointment):
+            return (
+                task(TaskKind.ANOMALY, "an appointment we were never told of was given up or missed: which is it?"),
+            )
+        case ReportReceived() if is_superseded(before, event):
+            return (task(TaskKind.ANOMALY, "a note that was replaced has been taken back: check the new one"),)
         case _:
             return ()
 

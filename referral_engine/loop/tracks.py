@@ -24,6 +24,7 @@ class Cause(StrEnum):
     PACKET_FAILED = "packet failed"
     FALLBACK = "fallback taken"
     ACCEPTED = "accepted"
+    FOUND = "found at the office"
     DECLINED = "declined"
     PROMPT_QUEUED = "prompt queued"
     PROMPT_DELIVERED = "prompt delivered"
@@ -77,6 +78,7 @@ AUTHORIZATION: Final[Table] = {
 DISPATCH: Final[Table] = {
     (Dispatch.HELD,          C.RELEASED):        Dispatch.QUEUED,
     (Dispatch.HELD,          C.ACCEPTED):        Dispatch.ACCEPTED,
+    (Dispatch.HELD,          C.FOUND):           Dispatch.ACCEPTED,
     (Dispatch.HELD,          C.DECLINED):        Dispatch.DECLINED,
     (Dispatch.QUEUED,        C.PACKET_SENT):     Dispatch.SENT,
     (Dispatch.QUEUED,        C.PACKET_RECEIVED): Dispatch.RECEIVED,
@@ -241,6 +243,7 @@ SILENT: Final = frozenset(
     | {(state, cause) for state in (Dispatch.HELD,) for cause in (C.PACKET_SENT, C.PACKET_RECEIVED, C.PACKET_FAILED)}
     | {(state, C.PACKET_FAILED) for state in (Dispatch.RECEIVED, Dispatch.ACCEPTED, Dispatch.UNDELIVERABLE)}
     | {(Dispatch.HELD, C.FALLBACK)}
+    | {(state, C.FOUND) for state in Dispatch if state is not Dispatch.HELD}
     | {(state, cause) for state in Outreach for cause in CONCERNS["outreach"] if (state, cause) not in OUTREACH}
     | {(state, C.NOTE_REQUESTED) for state in (Note.REQUESTED, Note.FINAL, Note.CORRECTED)}
     | {(state, C.VISIT_TIME_PASSED) for state in Appointment if state is not Appointment.BOOKED}

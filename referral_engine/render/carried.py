@@ -6,13 +6,14 @@ What is passed on keeps its characters: nothing here decodes and spells again wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from referral_engine.base.errors import MessageFault
 from referral_engine.hl7.encoding import DEFAULT, Delimiters, escape
 from referral_engine.hl7.message import Message
+from referral_engine.hl7.results import results_by_order
 from referral_engine.hl7.segment import Segment
 from referral_engine.render.segments import UTF_8
 
@@ -62,6 +63,26 @@ def own_groups(segments: Iterable[Segment], placer: str) -> list[Segment]:
     return [segment for group in groups if not _others(group, placer) for segment in group]
 
 
+def own_results(segments: Sequence[Segment], placer: str, document: str) -> Sequence[Segment]:
+    """The segments without the results of other orders: those that are filed under `document`, else name `placer`.
+
+    Nothing is left out when neither is named: then the sender numbers in its own way, and all of it was matched to
+    this referral. In a message of several patients all of it is left out then.
+    """
+    names = [segment.name for segment in segments]
+    patients = names.count("PID")
+    if names.count("ORC") < 2 and names.count("OBR") < 2 and patients < 2:  # most messages
+        return segments
+    orders = results_by_order(segments)
+    filed = [order for order in orders if document and document in order.fillers]
+    ordered = [order for order in orders if placer and order.placer == placer]
+    own = [order for order in filed if order in ordered] or filed or ordered
+    if not own and patients < 2:
+        return segments
+    others = {id(segment) for order in orders if order not in own for segment in order.segments}
+    return [segment for segment in segments if id(segment) not in others]
+
+
 def _others(group: list[Segment], placer: str) -> bool:
     """Whether a group names an order, and only others than `placer`."""
     named = {segment.text(2) for segment in group if segment.name in ("ORC", "OBR")} - {""}
@@ -73,6 +94,7 @@ class Note:
     """A consult note as it came: its content, and what it says of itself."""
 
     message: Message
+    first: Mapping[str, Segment]  # the first segment of each name, of this order where there are several
     remarks: list[Segment]  # NTE below OBR
     content: list[Segment]  # OBX, and the NTE below them
 
@@ -91,7 +113,7 @@ class Note:
 
     def field(self, name: str, number: int) -> str:
         """A field of the first segment of that name, as received; "" when absent or the HL7 null."""
-        segment = self.message.first(name)
+        segment = self.first.get(name)
         text = segment.field(number) if segment is not None else ""
         return "" if text == '""' else text
 
@@ -107,21 +129,27 @@ class Note:
         return any(segment.field(11) == "W" for segment in self.content if segment.name == "OBX")
 
 
-def read_note(raw: bytes, placer: str) -> Note | None:
-    """The consult note in an ORU, an MDM or anything else with OBX; None when there is no message."""
+def read_note(raw: bytes, placer: str, document: str = "") -> Note | None:
+    """The consult note in an ORU, an MDM or anything else with OBX; None when there is no message.
+
+    placer: the EHR's order number. document: the number the note is filed under, OBR-3 where it came as a result.
+    Of results of several orders only those of this order are taken.
+    """
     message = read_carried(raw)
     if message is None:
         return None
     remarks: list[Segment] = []
     content: list[Segment] = []
+    first: dict[str, Segment] = {}
     began = False
-    for segment in own_groups(message.segments, placer):
+    for segment in own_results(message.segments, placer, document):
+        first.setdefault(segment.name, segment)
         if segment.name == "OBX":
             content.append(segment)
         elif segment.name == "NTE" and began:
             (content or remarks).append(segment)
         began = began or segment.name in ("OBR", "TXA", "OBX")
-    return Note(message=message, remarks=remarks, content=content)
+    return Note(message=message, first=first, remarks=remarks, content=content)
 
 
 def _usual_delimiters(message: Message) -> str:

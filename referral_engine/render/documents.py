@@ -10,7 +10,7 @@ from referral_engine.base.errors import MessageFault
 from referral_engine.hl7.compose import timestamp
 from referral_engine.hl7.segment import Segment
 from referral_engine.loop.effects import Purpose, Send
-from referral_engine.loop.referral import Document, Finality, Identifier, Referral
+from referral_engine.loop.referral import Finality, Identifier, Referral
 from referral_engine.render import segments
 from referral_engine.render.carried import Note, read_note
 from referral_engine.render.ehr import own_header, patient
@@ -27,6 +27,7 @@ _TRIGGERS: Final[Mapping[tuple[Purpose, str], tuple[str, str]]] = MappingProxyTy
         (Purpose.CLOSURE, "note"): ("MDM^T02^MDM_T02", "AV"),
         (Purpose.CORRECTION, "addition"): ("MDM^T06^MDM_T02", "AV"),
         (Purpose.CORRECTION, "correction"): ("MDM^T10^MDM_T02", "AV"),
+        (Purpose.CORRECTION, "replacement"): ("MDM^T10^MDM_T02", "AV"),
         (Purpose.RETRACTION, "retracted"): ("MDM^T11^MDM_T01", "CA"),
     }
 )
@@ -41,7 +42,9 @@ def document(send: Send, referral: Referral, setting: Setting) -> bytes:
     The content's characters and bytes stay as they came and MSH-18 says which they are; only where MSH-18 was wrong
     or missing, or cannot hold the patient's name, is the whole message written in UTF-8 and says so.
     """
-    note = read_note(setting.source, referral.order.placer.value)
+    at = _place(send, referral)
+    filed_as = referral.documents[at].document.value if at is not None else ""
+    note = read_note(setting.source, referral.order.placer.value, filed_as)
     as_result = setting.engine.ehr.closure == "ORU^R01"
     build = _result if as_result else _medical_document
     if note is None:
@@ -89,7 +92,9 @@ def _document_header(send: Send, referral: Referral, note: Note | None, told: st
     signed = note.field("TXA", 22) if note is not None else ""
     order = referral.order
     copies = segments.provider(order.ordering_provider)
-    reason = "the sender took the note back" if send.purpose is Purpose.RETRACTION else ""
+    reason = ""
+    if send.purpose is Purpose.RETRACTION:
+        reason = "the note was filed here by mistake" if send.about == "undone" else "the sender took the note back"
     return (
         f"TXA|1|{_DOCUMENT_TYPE}|{kind}|{written_at}||{originated}|||{author}|||{own}|{parent}"
         f"|{number(order.placer)}|{number(order.filler)}||{_AUTHENTICATED}||{availability}||{reason}|{signed}|{copies}"
@@ -158,27 +163,44 @@ def _emptied(note: Note | None) -> list[str]:
 
 def _document_numbers(send: Send, referral: Referral, note: Note | None) -> tuple[str, str]:
     """TXA-12 and TXA-13: this document, and the one it replaces or adds to; a retraction names what the EHR has."""
-    at = next((at for at, known in enumerate(referral.documents) if known.message == send.message), None)
+    at = _place(send, referral)
     own = referral.documents[at] if at is not None else None
-    earlier = _filed(referral.documents[:at] if at is not None else referral.documents)
-    written = _number_of(own) or _number_in(note) or plain(f"{referral.id}-NOTE")
-    before = _number_of(earlier)
+    earlier = _finished(referral, len(referral.documents) if at is None else at)
+    written = (_given(referral, at) if at is not None else _number_in(note)) or plain(f"{referral.id}-NOTE")
+    before = _given(referral, earlier[-1]) if earlier else ""
     if send.purpose is Purpose.RETRACTION:
-        return before or written, ""
-    if send.purpose is Purpose.CORRECTION and before and before != written:
-        return written, before
-    return written, ""
+        itself = own is not None and own.finality is not Finality.RETRACTED  # what we filed here by mistake
+        return (written if itself else before or written), ""
+    if send.purpose is not Purpose.CORRECTION:
+        return written, ""
+    named = own.replaces if own is not None else Identifier()
+    revised = next((one for one in reversed(earlier) if named and referral.documents[one].document == named), None)
+    return written, _given(referral, revised) if revised is not None else before
 
 
-def _filed(documents: tuple[Document, ...]) -> Document | None:
-    """The newest finished document among these."""
+def _place(send: Send, referral: Referral) -> int | None:
+    """Which of the referral's documents is sent: the newest that the message brought."""
+    places = range(len(referral.documents) - 1, -1, -1)
+    return next((at for at in places if referral.documents[at].message == send.message), None)
+
+
+def _finished(referral: Referral, before: int) -> list[int]:
+    """The places of the finished documents before one."""
     finished = (Finality.FINAL, Finality.CORRECTED)
-    return next((known for known in reversed(documents) if known.finality in finished), None)
+    return [at for at, known in enumerate(referral.documents[:before]) if known.finality in finished]
 
 
-def _number_of(known: Document | None) -> str:
-    """A document's number as an EI."""
-    return number(known.document if known is not None else Identifier())
+def _given(referral: Referral, at: int) -> str:
+    """The number under which the EHR has a document, an EI: its own, or one of ours where it has none to itself.
+
+    What stands beside an earlier document may not come under that one's number: the EHR would put it in its place.
+    """
+    known = referral.documents[at]
+    earlier = [referral.documents[one] for one in _finished(referral, at)]
+    if known.document and not (known.adds and any(one.document == known.document for one in earlier)):
+        return number(known.document)
+    beside = known.adds or (known.finality is Finality.FINAL and bool(earlier))
+    return plain(f"{referral.id}-NOTE{known.message if beside else ''}")
 
 
 def _number_in(note: Note | None) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from referral_engine.channels.pairs import Pair
 from referral_engine.hl7.compose import timestamp
 from referral_engine.hl7.tables import OrderStatus
 from referral_engine.loop.effects import Purpose, Send
@@ -16,12 +17,12 @@ from referral_engine.render.segments import number, plain
 from referral_engine.render.setting import Setting
 
 # fmt: off
-# ORC-5 (table 0038) and the sentence in NTE-3 for each status the loop tells.  OSU^O51 would say the same in fewer
-# segments, but many EHRs and most libraries do not know it; ORM^O01 with ORC-1 SC is read everywhere.
+# ORC-5 (table 0038) and the sentence in NTE-3 for each status the loop tells; [ehr.pairs] may say other codes.
 _STATUSES: Final[Mapping[str, tuple[OrderStatus, str]]] = MappingProxyType({
     "received":            (OrderStatus.IN_PROCESS, "The specialist's office has received the referral."),
     "accepted":            (OrderStatus.IN_PROCESS, "The specialist's office has accepted the referral."),
     "preliminary note":    (OrderStatus.SOME_RESULTS, "A preliminary consult note has come; the final one is awaited."),
+    "re-opened":           (OrderStatus.IN_PROCESS, "An earlier status was a mistake: the referral is open."),
     "cancelled":           (OrderStatus.CANCELLED, "The referral is cancelled."),
     "declined":            (OrderStatus.CANCELLED, "The specialist's office declined the referral."),
     "duplicate":           (OrderStatus.CANCELLED, "The referral repeats one that is open and was linked to it."),
@@ -29,6 +30,7 @@ _STATUSES: Final[Mapping[str, tuple[OrderStatus, str]]] = MappingProxyType({
     "not-a-referral":      (OrderStatus.CANCELLED, "The order is not a referral; nothing was sent."),
     "closed-without-note": (OrderStatus.DISCONTINUED, "The referral was closed without a consult note."),
 })
+_STATUS_CHANGED: Final = "SC"  # ORC-1, table 0119
 _OTHER_STATUS: Final = (OrderStatus.IN_PROCESS, "The referral has changed: {about}.")
 
 # MSH-9.2, SCH-25 (table 0278) and SCH-6 for each change of an appointment.
@@ -48,6 +50,7 @@ _NOTICES: Final[Mapping[str, str]] = MappingProxyType({
     "held":                 "The referral is held until the payer has authorized it. Nothing has been sent yet.",
     "authorization denied": "The payer denied the authorization. The referral was not sent.",
     "no-show":              "The patient did not attend the appointment.",
+    "taken back":           "An earlier notice about this referral was a mistake. It is taken back.",
     "no note":              "No consult note has come in spite of a request. Please consider another specialist.",
 })
 # fmt: on
@@ -77,28 +80,32 @@ def patient(referral: Referral, setting: Setting) -> str:
 
 
 def status(send: Send, referral: Referral, setting: Setting) -> bytes:
-    """ORM^O01 with ORC-1 SC: where the referral stands, in ORC-5 for programs, ORC-25 and NTE-3 for people."""
+    """Where the referral stands: in ORC-1 and ORC-5 for programs, in ORC-25 and NTE-3 for people.
+
+    ORM^O01 is read everywhere; OSU^O51 says the same without OBR, for an EHR that knows it.
+    """
     code, sentence = _STATUSES.get(send.about, _OTHER_STATUS)
     sentence = sentence.replace("{about}", send.about or "see the order")
-    version = setting.engine.ehr.version
+    ehr = setting.engine.ehr
+    version = ehr.version
+    pair = ehr.pairs.get(send.about) or Pair(_STATUS_CHANGED, code)
     modifier = f"{plain(send.about)}^^L" if send.about and segments.at_least(version, (2, 4)) else ""
     told = timestamp(setting.at)
-    return segments.written(
-        (
-            own_header(setting, "ORM^O01^ORM_O01", told),
-            patient(referral, setting),
-            *segments.ordered(
-                referral,
-                setting.engine.identity,
-                "SC",
-                at=told,
-                status=code.value,
-                modifier=modifier,
-                reported_at=told,
-            ),
-            segments.remark(f"{sentence} {setting.reason}".rstrip()),
-        )
+    control, request = segments.ordered(
+        referral,
+        setting.engine.identity,
+        pair.control,
+        at=told,
+        status=pair.status,
+        modifier=modifier,
+        reported_at=told,
     )
+    said = segments.remark(f"{sentence} {setting.reason}".rstrip())
+    if ehr.status == "OSU^O51":
+        header = own_header(setting, "OSU^O51^OSU_O51", told)
+        return segments.written((header, said, patient(referral, setting), control))
+    header = own_header(setting, "ORM^O01^ORM_O01", told)
+    return segments.written((header, patient(referral, setting), control, request, said))
 
 
 def appointment(send: Send, referral: Referral, setting: Setting) -> bytes:

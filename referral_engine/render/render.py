@@ -13,6 +13,7 @@ from referral_engine.render import documents, ehr, notices
 from referral_engine.render.patient import patient_message
 from referral_engine.render.setting import Rendered, Setting
 from referral_engine.render.specialist import to_specialist
+from referral_engine.render.x360 import to_360x
 
 __all__ = ["Rendered", "Setting", "render"]
 
@@ -63,6 +64,8 @@ def _for_specialist(send: Send, referral: Referral, setting: Setting) -> Rendere
     match transport:
         case MllpTransport():
             return Rendered(lane=lane, transport="mllp", body=to_specialist(send, referral, setting, transport))
+        case SpoolTransport() if channel.message.format == "360x":
+            return Rendered(lane=lane, transport="spool", body=to_360x(send, referral, setting))
         case FaxTransport() | SpoolTransport():
             from referral_engine.render.fax import fax_packet  # noqa: PLC0415  # PDF code is loaded by offices that fax
 

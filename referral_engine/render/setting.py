@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from referral_engine.base.errors import MessageFault
+from referral_engine.base.ident import is_oid
 from referral_engine.channels.book import Book
 from referral_engine.channels.channel import Channel
 from referral_engine.channels.engine import Engine, default_calendar
@@ -41,8 +42,19 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def authorities(self) -> frozenset[str]:
         """Whose medical record numbers the EHR knows: CX.4.1 as the files of its feeds say."""
-        feeds = self.book.feeds.values()
-        return frozenset([feed.patient_authority for feed in feeds if feed.party == "ehr" and feed.patient_authority])
+        feeds = [feed for feed in self.book.feeds.values() if feed.enabled and feed.party == "ehr"]
+        return frozenset([feed.patient_authority for feed in feeds if feed.patient_authority])
+
+    def oid_of(self, authority: str) -> str:
+        """The OID of an authority of record numbers: itself, or as the EHR's feeds say; "" when nobody says."""
+        if is_oid(authority):
+            return authority
+        for feed in self.book.feeds.values():
+            if feed.enabled and feed.party == "ehr":
+                for other, name in feed.authority_names.items():
+                    if name == authority and is_oid(other):
+                        return other
+        return ""
 
     def specialist(self) -> Channel:
         """The channel. Raises MessageFault 207 when its file is gone: nobody knows where to send."""

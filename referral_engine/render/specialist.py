@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from referral_engine.channels.channel import Channel, MllpTransport
+from referral_engine.channels.pairs import Asking, Pair
 from referral_engine.hl7.compose import timestamp
 from referral_engine.hl7.message import Message
 from referral_engine.loop.effects import Purpose, Send
@@ -17,16 +18,15 @@ from referral_engine.render.carried import own_groups, read_carried
 from referral_engine.render.segments import plain
 from referral_engine.render.setting import Setting
 
-# ORC-1 of what carries an order, table 0119: whatever the EHR calls it, the receiver is asked in a placer's words.
-_CONTROLS: Final[Mapping[Purpose, str]] = MappingProxyType(
+# What is asked, by its name in [message.pairs]: whatever the EHR calls it, the receiver is asked in a placer's words.
+_ASKING: Final[Mapping[Purpose, Asking]] = MappingProxyType(
     {
-        Purpose.ORDER: "NW",
-        Purpose.FALLBACK_ORDER: "NW",
-        Purpose.ORDER_CHANGE: "XO",
-        Purpose.CANCEL: "CA",
+        Purpose.ORDER: "new",
+        Purpose.FALLBACK_ORDER: "new",
+        Purpose.ORDER_CHANGE: "change",
+        Purpose.CANCEL: "cancel",
     }
 )
-STATUS_REQUEST: Final = "SS"  # ORC-1 of everything that asks
 
 # What is asked of the office: NTE-3, and the paragraph of a fax.
 QUESTIONS: Final[Mapping[Purpose, str]] = MappingProxyType(
@@ -49,8 +49,10 @@ _MSH_KEPT_TO: Final = 21
 _ORDER_TYPE: Final = "ORM^O01^ORM_O01"
 
 
-def to_specialist(send: Send, referral: Referral, setting: Setting, transport: MllpTransport) -> bytes:
+def to_specialist(send: Send, referral: Referral, setting: Setting, transport: MllpTransport | None) -> bytes:
     """The message; an order that came as HL7 is forwarded, all else is written from what is known.
+
+    transport: None when the message leaves as a file, which nobody acknowledges.
 
     Raises MessageFault 102 when our own names cannot be written in a forwarded order's character set.
     """
@@ -60,7 +62,7 @@ def to_specialist(send: Send, referral: Referral, setting: Setting, transport: M
         if message is not None:
             return _forwarded(message, send, referral, setting, channel, transport)
         return _composed(send, referral, setting, channel, transport)
-    control = _CONTROLS.get(send.purpose, STATUS_REQUEST)
+    pair = _pair(channel, send)
     asked = QUESTIONS[send.purpose]
     sentence = f"{asked} {setting.reason}".rstrip()
     told = timestamp(setting.at)
@@ -68,7 +70,7 @@ def to_specialist(send: Send, referral: Referral, setting: Setting, transport: M
         (
             _own_header(setting, channel, transport, told),
             segments.patient(referral.patient, setting.authorities),
-            *segments.ordered(referral, setting.engine.identity, control, at=told),
+            *segments.ordered(referral, setting.engine.identity, pair.control, at=told, status=pair.status),
             segments.remark(sentence),
         )
     )
@@ -80,11 +82,12 @@ def _forwarded(
     referral: Referral,
     setting: Setting,
     channel: Channel,
-    transport: MllpTransport,
+    transport: MllpTransport | None,
 ) -> bytes:
-    """The EHR's own message, re-addressed; every segment but MSH and ORC as it came, in its character set."""
+    """The EHR's own message, re-addressed; every segment but MSH, ORC and RF1 as it came, in its character set."""
     identity = setting.engine.identity
     dropped = channel.message.drop_segments
+    pair = _pair(channel, send)
     lines = []
     for segment in own_groups(message.segments, referral.order.placer.value):
         name = segment.name
@@ -92,16 +95,32 @@ def _forwarded(
             lines.append(_readdressed(segment.raw, setting, channel, transport))
         elif name == "ORC":
             fields = segment.raw.split("|")
-            fields += [""] * (5 - len(fields))
-            fields[1] = _CONTROLS[send.purpose]
+            fields += [""] * (6 - len(fields))
+            fields[1] = pair.control
             fields[4] = fields[4] or segments.own_number(referral, identity)
-            lines.append("|".join(fields))
+            fields[5] = pair.status or fields[5]
+            lines.append("|".join(fields).rstrip("|"))
+        elif name == "RF1":
+            lines.append(_with_our_number(segment.raw, segments.own_number(referral, identity)))
         elif name not in dropped:
             lines.append(segment.raw)
     return segments.written(lines, message.charset)
 
 
-def _readdressed(raw: str, setting: Setting, channel: Channel, transport: MllpTransport) -> str:
+def _with_our_number(raw: str, number: str) -> str:
+    """RF1 of a referral that came as REF, our number among the external ones (RF1-11), so that it can be echoed."""
+    fields = raw.split("|")
+    fields += [""] * (12 - len(fields))
+    fields[11] = f"{fields[11]}~{number}" if fields[11] else number
+    return "|".join(fields)
+
+
+def _pair(channel: Channel, send: Send) -> Pair:
+    """ORC-1 and ORC-5 of what is asked, as the channel's file says."""
+    return channel.message.pairs[_ASKING.get(send.purpose, "ask")]
+
+
+def _readdressed(raw: str, setting: Setting, channel: Channel, transport: MllpTransport | None) -> str:
     """MSH with our names, the channel's, our time and number; type, processing id and character set stay."""
     fields = raw.split("|")
     fields += [""] * (12 - len(fields))
@@ -129,7 +148,7 @@ def _readdressed(raw: str, setting: Setting, channel: Channel, transport: MllpTr
     ).rstrip("|")
 
 
-def _own_header(setting: Setting, channel: Channel, transport: MllpTransport, told: str) -> str:
+def _own_header(setting: Setting, channel: Channel, transport: MllpTransport | None, told: str) -> str:
     """MSH of a message of our own to a channel."""
     header = segments.header(
         setting.engine.identity,
@@ -148,17 +167,22 @@ def _own_header(setting: Setting, channel: Channel, transport: MllpTransport, to
     return "|".join(fields)
 
 
-def _acknowledgements(transport: MllpTransport) -> tuple[str, str]:
+def _acknowledgements(transport: MllpTransport | None) -> tuple[str, str]:
     """MSH-15 and MSH-16: in enhanced mode the receiver says CA once it keeps the message, and nothing later."""
+    if transport is None:
+        return ("NE", "NE")
     return ("AL", "NE") if transport.ack_mode == "enhanced" else ("", "")
 
 
-def _composed(send: Send, referral: Referral, setting: Setting, channel: Channel, transport: MllpTransport) -> bytes:
+def _composed(
+    send: Send, referral: Referral, setting: Setting, channel: Channel, transport: MllpTransport | None
+) -> bytes:
     """An order that did not come as HL7, written from what is known of it."""
     order = referral.order
     identity = setting.engine.identity
     ordered_at = timestamp(order.ordered_at)
-    control, request = segments.ordered(referral, identity, _CONTROLS[send.purpose], at=ordered_at)
+    pair = _pair(channel, send)
+    control, request = segments.ordered(referral, identity, pair.control, at=ordered_at, status=pair.status)
     lines = [
         _own_header(setting, channel, transport, timestamp(setting.at)),
         segments.patient(referral.patient, setting.authorities, phone=True),

@@ -7,9 +7,12 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from referral_engine.base.errors import Refused
+from referral_engine.journal.answers import Review
 from referral_engine.journal.reading import ROWS_MAX, Reading
 from referral_engine.journal.rows import Disposition, EffectState
+from referral_engine.loop.effects import TaskKind
 from referral_engine.loop.states import Status
+from referral_engine.service.review_shapes import shape_merge, shape_review, shape_whole_review
 from referral_engine.service.shapes import (
     shape_books,
     shape_counts,
@@ -79,7 +82,28 @@ def show_message(reading: Reading, words: Words) -> object:
     row = reading.message(sequence)
     if row is None:
         raise Refused(f"there is no message {sequence}")
-    return shape_whole_message(row)
+    return shape_whole_message(row, reading.decisions(sequence))
+
+
+def list_reviews(reading: Reading, words: Words) -> object:
+    """The messages whose referral a person must name, urgent ones first."""
+    reviews = reading.reviews(limit=word(words, "limit", LIMIT_DEFAULT))
+    return [shape_review(one, reading.message(one.task.message)) for one in reviews]
+
+
+def show_review(reading: Reading, words: Words) -> object:
+    """One review: the message's patient beside each candidate's."""
+    number = word(words, "task", 0)
+    task = reading.task(number)
+    if task is None or task.kind != TaskKind.MATCH_REVIEW.value:
+        raise Refused(f"task {number} is no review")
+    review = Review(task=task, decisions=reading.decisions(task.message) if task.message else ())
+    return shape_whole_review(review, reading.message(task.message), reading)
+
+
+def list_merges(reading: Reading, words: Words) -> object:
+    """Record numbers that are one person's, the newest first; undone ones too."""
+    return [shape_merge(row) for row in reading.merges(limit=word(words, "limit", LIMIT_DEFAULT))]
 
 
 def counts(reading: Reading, _words: Words) -> object:
@@ -104,5 +128,8 @@ READINGS: Final[Mapping[str, Callable[[Reading, Words], object]]] = {
     "outbox": list_outbox,
     "messages": list_messages,
     "message": show_message,
+    "reviews": list_reviews,
+    "review": show_review,
+    "merges": list_merges,
     "counts": counts,
 }

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from referral_engine.base.clock import from_micros, rfc3339
 from referral_engine.journal.answers import Counts, MessageLine, Moment, ReferralLine, Story
 from referral_engine.journal.conservation import Books
 from referral_engine.journal.reading import Reading
-from referral_engine.journal.rows import DeadlineRow, Disposition, EffectRow, EffectState, MessageRow, TaskRow
+from referral_engine.journal.rows import (
+    DeadlineRow,
+    DecisionRow,
+    Disposition,
+    EffectRow,
+    EffectState,
+    MessageRow,
+    TaskRow,
+)
 from referral_engine.journal.scrub import ScrubReport
-from referral_engine.loop.referral import Patient
+from referral_engine.service.review_shapes import shape_decision, shape_patient, undone_events
 
 Shape = dict[str, object]
 TRACKS = ("authorization", "dispatch", "outreach", "appointment", "note", "closure")
@@ -83,10 +93,11 @@ def shape_message(line: MessageLine) -> Shape:
         "referral": line.referral or None,
         "level": line.level if line.level >= 0 else None,
         "reason": line.reason,
+        "purged_at": instant(line.purged_at),
     }
 
 
-def shape_whole_message(row: MessageRow) -> Shape:
+def shape_whole_message(row: MessageRow, decisions: Sequence[DecisionRow] = ()) -> Shape:
     """One message with its bytes and its answer, for `message show`."""
     return {
         "id": row.sequence,
@@ -101,9 +112,11 @@ def shape_whole_message(row: MessageRow) -> Shape:
         "level": row.level if row.level >= 0 else None,
         "reason": row.reason,
         "config": row.config,
+        "purged_at": instant(row.purged_at),
         "raw": shown(row.raw),
         "raw_hex": row.raw.hex(),
         "answer": shown(row.answer),
+        "decisions": [shape_decision(one) for one in decisions],
     }
 
 
@@ -159,11 +172,12 @@ def shape_story(story: Story, reading: Reading | None = None) -> Shape:
     """One referral for `show`: head, tracks, clocks, tasks, timeline; with its bytes when given `reading`."""
     referral = story.referral
     order = referral.order
+    undone = undone_events(story)
     return {
         "id": referral.id,
         "status": referral.status.value,
         "tracks": {track: getattr(referral, track).value for track in TRACKS},
-        "patient": _patient(referral.patient),
+        "patient": shape_patient(referral.patient),
         "placer_number": order.placer.value,
         "channel": referral.channel,
         "specialty": order.specialty,
@@ -177,17 +191,18 @@ def shape_story(story: Story, reading: Reading | None = None) -> Shape:
         ],
         "deadlines": [_deadline(row) for row in story.deadlines],
         "tasks": [shape_task(row) for row in story.tasks],
-        "timeline": [_moment(moment, story, reading) for moment in story.timeline],
+        "timeline": [_moment(moment, story, reading, undone) for moment in story.timeline],
         "truncated": story.truncated,
     }
 
 
-def _moment(moment: Moment, story: Story, reading: Reading | None) -> Shape:
+def _moment(moment: Moment, story: Story, reading: Reading | None, undone: frozenset[int]) -> Shape:
+    taken_back = moment.source == "event" and moment.number in undone
     line: Shape = {
         "at": instant(moment.at),
         "kind": moment.source,
         "what": moment.kind,
-        "summary": moment.summary,
+        "summary": f"{moment.summary} [undone since]" if taken_back else moment.summary,
         "message_id": moment.message or None,
         "reason": moment.reason,
     }
@@ -200,17 +215,6 @@ def _moment(moment: Moment, story: Story, reading: Reading | None) -> Shape:
         sending = next((one for one in story.effects if one.id == moment.number), None)
         return line | ({"bytes": shown(sending.body), "answer": shown(sending.reply)} if sending else {})
     return line
-
-
-def _patient(patient: Patient) -> Shape:
-    return {
-        "family": patient.family.reveal(),
-        "given": patient.given.reveal(),
-        "born_on": patient.born_on.reveal(),
-        "sex": patient.sex.reveal(),
-        "phone": patient.phone.reveal(),
-        "ids": [{"value": known.value.reveal(), "authority": known.authority} for known in patient.ids],
-    }
 
 
 def _deadline(row: DeadlineRow) -> Shape:

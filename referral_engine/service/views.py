@@ -10,11 +10,15 @@ from twisted.internet.defer import Deferred
 
 from referral_engine.base.errors import Refused
 from referral_engine.flow.inputs import (
+    EvidenceConfirmed,
+    EvidenceUnbound,
     Input,
+    MergeUndone,
     MessageDecision,
     OutboxDecision,
     PatientReplied,
     Receipt,
+    ReviewDecided,
     TaskClaimed,
     TaskDone,
 )
@@ -107,6 +111,47 @@ def decide_message(context: Context, words: Words) -> Deferred[object]:
     return _put(context, decision)
 
 
+def decide_review(context: Context, words: Words) -> Deferred[object]:
+    """A person says which referral a message under review belongs to, if any."""
+    decided = ReviewDecided(
+        task=word(words, "task", 0),
+        decision=word(words, "decision", ""),
+        by=word(words, "by", ""),
+        reason=word(words, "reason", ""),
+        referral=word(words, "referral", ""),
+        channel=word(words, "channel", ""),
+        part=word(words, "part", -1),
+        sure=word(words, "sure", NO),
+    )
+    return _put(context, decided)
+
+
+def confirm_match(context: Context, words: Words) -> Deferred[object]:
+    """A person says that a provisional match is right."""
+    told = EvidenceConfirmed(
+        message=word(words, "message", 0), by=word(words, "by", ""), reason=word(words, "reason", "")
+    )
+    return _put(context, told)
+
+
+def undo_evidence(context: Context, words: Words) -> Deferred[object]:
+    """A person takes what a message said off its referral."""
+    undone = EvidenceUnbound(
+        message=word(words, "message", 0),
+        by=word(words, "by", ""),
+        reason=word(words, "reason", ""),
+        referral=word(words, "referral", ""),
+    )
+    return _put(context, undone)
+
+
+def undo_merge(context: Context, words: Words) -> Deferred[object]:
+    """A person says that two record numbers are not one patient's."""
+    return _put(
+        context, MergeUndone(merge=word(words, "merge", 0), by=word(words, "by", ""), reason=word(words, "reason", ""))
+    )
+
+
 def hear_patient(context: Context, words: Words) -> Deferred[object]:
     """A patient's reply, as somebody or something noted it."""
     return _put(context, PatientReplied(referral=word(words, "referral", ""), answer=word(words, "answer", "")))
@@ -119,10 +164,17 @@ QUESTIONS: Final[Mapping[str, Answers]] = {
     "outbox": _looked("outbox"),
     "messages": _looked("messages"),
     "message": _looked("message"),
+    "reviews": _looked("reviews"),
+    "review": _looked("review"),
+    "merges": _looked("merges"),
     "status": status,
     "task-claim": claim_task,
     "task-done": finish_task,
     "outbox-decide": decide_sending,
     "message-decide": decide_message,
+    "review-decide": decide_review,
+    "review-confirm": confirm_match,
+    "review-undo": undo_evidence,
+    "merge-undo": undo_merge,
     "reply": hear_patient,
 }

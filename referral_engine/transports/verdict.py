@@ -14,6 +14,8 @@ from referral_engine.transports.transport import Attempt
 
 SAMPLE_BYTES_MAX: Final = 16  # enough to recognise who speaks; stops a diagnostic from becoming a copy
 _CODE: Final = re.compile(r"[0-9A-Za-z]{1,8}")  # of table 0357 or a local one; anything longer may be prose
+_WORD: Final = re.compile(r"[A-Z]{1,2}")  # of table 0119 or 0283
+_SAYS_MORE: Final = {"ORR": "ORC-1", "ORG": "ORC-1", "RRI": "RF1-1"}  # what typed answers say of the order
 # How answers begin that hold nobody's name: only these letters are shown.
 _OPENINGS: Final = re.compile(rb"\s*(MSH|MSA|FHS|BHS|ACK|HTTP/1\.[01] [0-9]{3}|<!DOCTYPE|<html|<HTML|<\?xml|SSH-)")
 
@@ -25,7 +27,7 @@ def verdict(ack: Ack, frame: bytes, nak: NakMeaning) -> Attempt:
 
     Source: HL7 v2.5.1 2.9.2, MSA-1 table 0008, ERR-3 table 0357.
     """
-    said = f"MSA-1 was {ack.code}"
+    said = f"MSA-1 was {ack.code}{_of_the_order(ack, frame)}"
     if ack.accepted:
         return Attempt(outcome=Outcome.DELIVERED, reason=said, reply=frame)
     code = ack.error_code if _CODE.fullmatch(ack.error_code) else ""
@@ -40,6 +42,15 @@ def verdict(ack: Ack, frame: bytes, nak: NakMeaning) -> Attempt:
         holds=refused.holds,
         if_it_stays=refused,
     )
+
+
+def _of_the_order(ack: Ack, frame: bytes) -> str:
+    """What an application response says of the order beside MSA-1: an interface may take what its office will not."""
+    path = _SAYS_MORE.get(ack.message_type[:3])
+    if path is None:
+        return ""
+    said = Message.parse(frame).value(path).strip().upper()
+    return f", {path} was {said}" if _WORD.fullmatch(said) else ""
 
 
 def _refused(action: NakAction, reason: str, frame: bytes) -> Attempt:

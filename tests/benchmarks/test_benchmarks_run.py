@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import socketserver
 import threading
 from collections import Counter
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import growth, limit, memory, messages, processes
+from benchmarks import growth, limit, matching, memory, messages, processes
 from benchmarks.cells import PEERS, Shape
 from benchmarks.door import KINDS, START, costs, made_of, shipped_book
 from benchmarks.load import load, percentile_ms
@@ -224,3 +225,26 @@ def test_a_percentile_is_a_value_that_was_seen():
 def test_made_up_times_are_aware():
     assert START.tzinfo is UTC
     assert datetime.now(UTC) > START
+
+
+def test_matching_is_measured_among_few_referrals_and_many():
+    found = matching.measure([8, 40], rounds=1, count=16, seed=1)
+
+    assert set(found["cpu_us"]) == set(found["ratio"]) == {"match", "refuse"}
+    assert all(cost > 0 for costs in found["cpu_us"].values() for cost in costs.values())
+    assert found["cpu_us_of_a_number_that_leads_to_many"][40]["order number 0"] > 0
+
+
+def test_the_bookings_of_the_matching_benchmark_are_matched_and_its_strangers_are_refused(tmp_path):
+    site = matching.Site(str(tmp_path), 20, shipped_book())
+    site.cost("match", matching.BATCH, random.Random(1))
+    site.cost("refuse", matching.BATCH, random.Random(1))
+    site.journal.close()
+    reading = Journal.open(str(tmp_path / "20.db"), site.key).read()
+
+    found = [line for line in reading.messages() if line.type != "ORM^O01"]
+
+    assert [line.disposition for line in found] == [Disposition.NO_OP] * matching.BATCH + [
+        Disposition.APPLIED
+    ] * matching.BATCH
+    assert len({line.referral for line in found}) == matching.BATCH + 1

@@ -13,7 +13,7 @@ def test_the_projects_own_files_are_clean() -> None:
     said = run("check")
 
     assert said.exit_status == 0
-    assert said.out == "11 files checked, no problems\n"
+    assert said.out == "18 files checked, no problems\n"
 
 
 def test_a_planted_mistake_is_shown_with_its_line_its_column_and_what_to_do(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_planted_mistake_is_shown_with_its_line_its_column_and_what_to_do(tmp_
     assert 'kind        = "mlpp"' in said.out
     assert "^^^^" in said.out
     assert 'did you mean "mllp"?' in said.out
-    assert said.out.endswith("11 files checked, 1 error\n")
+    assert said.out.endswith("18 files checked, 1 error\n")
 
 
 def test_every_mistake_is_shown_at_once(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_channel_is_looked_at_together_with_what_it_names_however_its_path_is_
 
 def test_a_folder_means_the_files_in_it() -> None:
     assert run("check", "channels/").out == "3 files checked, no problems\n"
-    assert run("check", "conf").out == "8 files checked, no problems\n"
+    assert run("check", "conf").out == "15 files checked, no problems\n"
 
 
 def test_a_draft_elsewhere_may_use_our_calendars_and_gateways(tmp_path: Path) -> None:

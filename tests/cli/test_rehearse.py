@@ -97,6 +97,8 @@ def test_the_timeline_is_printed_when_asked_for() -> None:
         ("[[step]]\nat      =", '[partners]\nher = "AA"\n[[step]]\nat      =', 'partners: nobody is called "her"'),
         ('say     = "An', 'partner = { ehr = "yes" }\nsay     = "An', 'ehr cannot answer "yes"; it can: AA'),
         ('say     = "An', 'with = { "PID" = "x" }\nsay     = "An', 'step 1: with: "PID" is no place in a message'),
+        ('say     = "An', 'with = { "OBX[3=A]-5" = "x" }\nsay     = "An', 'step 1: with: "OBX[3=A]-5" is no place'),
+        ("[[step]]\nat      =", 'feeds = ["epik"]\n[[step]]\nat      =', 'scenario.feeds: there is no feed "epik"'),
     ],
 )
 def test_a_slip_in_a_scenario_is_a_clear_sentence_and_78(tmp_path: Path, old: str, new: str, sentence: str) -> None:

@@ -11,10 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from referral_engine.flow.inputs import (
     Arrived,
     Claim,
+    EvidenceUnbound,
     Input,
+    MergeUndone,
     OutboxDecision,
     PatientReplied,
     Receipt,
+    ReviewDecided,
     SetAside,
     Settled,
     TaskClaimed,
@@ -127,6 +130,32 @@ class AnyMix(RuleBasedStateMachine):
         rows = self.stage.journal.read().outbox()
         if rows:
             self._run(OutboxDecision(effect=rows[which % len(rows)].id, decision=decision, by="ana"))
+
+    @rule(
+        which=st.integers(0, 5),
+        decision=st.sampled_from(("bind", "bind", "new", "dismiss", "wrong-patient", "needs-info")),
+        sure=st.booleans(),
+        referral=st.integers(0, 5),
+    )
+    def a_person_reviews_a_message(self, which: int, decision: str, referral: int, *, sure: bool) -> None:
+        reading = self.stage.journal.read()
+        reviews, lines = reading.reviews(), reading.referrals()
+        if reviews and lines:
+            words = {"referral": lines[referral % len(lines)].id, "channel": HEART, "sure": sure}
+            task = reviews[which % len(reviews)].task.id
+            self._run(ReviewDecided(task=task, decision=decision, by="ana", reason="looked", **words))  # type: ignore[arg-type]  # fields of ReviewDecided
+
+    @rule(which=st.integers(0, 9))
+    def a_person_undoes_what_a_message_said(self, which: int) -> None:
+        lines = [one for one in self.stage.journal.read().messages() if one.referral]
+        if lines:
+            self._run(EvidenceUnbound(message=lines[which % len(lines)].sequence, by="ana", reason="a slip"))
+
+    @rule(which=st.integers(0, 3))
+    def a_person_parts_two_numbers(self, which: int) -> None:
+        merges = self.stage.journal.read().merges()
+        if merges:
+            self._run(MergeUndone(merge=merges[which % len(merges)].id, by="ana", reason="two people"))
 
     @invariant()
     def every_message_is_there_and_is_exactly_one_thing(self) -> None:

@@ -312,7 +312,7 @@ def test_a_registration_proves_nothing_without_a_booking_or_after_it_was_given_u
     stage = _ordered()
     first = stage.receive(sample(REGISTERED, {"PV1-44": ""}))
     stage.receive(sample(BOOKING))
-    stage.receive(sample("siu-s15-cardiology-cancelled.hl7"))
+    stage.receive(sample("siu-s15-cardiology-cancelled.hl7", {"SCH-2.1": "A-1001"}))
     stage.move_to(at("2026-03-10 10:20"))
 
     second = stage.receive(sample(REGISTERED, {"MSH-10": "HG1612"}))

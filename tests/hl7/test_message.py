@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from referral_engine.base.errors import MessageFault
 from referral_engine.hl7.batch import BATCH_MESSAGES_MAX, split_batch, stated_count
-from referral_engine.hl7.message import SEGMENTS_MAX, Message, groups, write
-from referral_engine.hl7.path import Path, read_path
+from referral_engine.hl7.message import CHOICES_MAX, SEGMENTS_MAX, Message, groups, write
+from referral_engine.hl7.path import REPETITIONS_LOOKED_AT, Path, read_path
 from referral_engine.hl7.segment import COMPONENTS_MAX, FIELDS_MAX, REPETITIONS_MAX, Segment
 
 MSH = b"MSH|^~\\&|EHR^1.2.3^ISO|CLINIC|HUB|CENTRE|20260315091500-0500||ORM^O01^ORM_O01|C1|P^T|2.5.1|||AL|NE||8859/1"
@@ -247,16 +247,27 @@ def test_what_with_fields_writes_is_what_value_reads(path: Path, text: str) -> N
     assert [part.name for part in changed.segments][:9] == [part.name for part in message.segments]
 
 
-@pytest.mark.parametrize("text", ["OBR-4", "OBR-4.1", "PID-3[2]", "PID-3[2].4.1", "ZZ1-120.3"])
+@pytest.mark.parametrize(
+    "text",
+    ["OBR-4", "OBR-4.1", "PID-3[2]", "PID-3[2].4.1", "ZZ1-120.3", "OBX[3.1=REFTO]-5.1", "NTE[2=REFER TO]-3[2].1"],
+)
 def test_a_path_prints_as_it_was_read(text: str) -> None:
     assert str(Path.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "PID", "PID-0", "pid-3", "PID.3", "PID-3.", "PID-3[0]", "PID-3-1", "PID-3.1.1.1"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "PID", "PID-0", "pid-3", "PID.3", "PID-3.", "PID-3[0]", "PID-3-1", "PID-3.1.1.1", "OBX[]-5", "OBX[3]-5"],
+)
 def test_what_is_no_path_is_none(text: str) -> None:
     assert read_path(text) is None
     with pytest.raises(AssertionError):
         Path.parse(text)
+
+
+@pytest.mark.parametrize("where", ["3=", "=A", "3=A][4=B", "3.1.1.1=A", "3==A", "0=A"])
+def test_a_condition_that_says_nothing_makes_no_path(where: str) -> None:
+    assert read_path(f"OBX[{where}]-5") is None
 
 
 def test_a_million_segments_are_refused() -> None:  # H070
@@ -328,3 +339,43 @@ def test_msh_inside_a_text_is_no_message() -> None:
 def test_a_frame_of_nothing_but_headers_is_refused() -> None:  # H070
     with pytest.raises(MessageFault, match=str(BATCH_MESSAGES_MAX)):
         split_batch(b"MSH|\r" * 100_000)
+
+
+QUESTIONS = MSH + (
+    b"\rOBX|1|ST|REASON^Why||rash\rOBX|2|ST|REFTO^Who||1234567893~7\rOBX|3|ST|REFTO^Who||9"
+    b"\rPRD|RP|Sender|||||1^NPI\rPRD|PP~CP~RT|Taker|||||2^UPIN~3^NPI\rNTE|1|A\\T\\B|text\rZRF|x|y\r"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("OBX[3.1=REFTO]-5.1", "1234567893"),  # the first of two
+        ("OBX[3=REFTO]-5[2]", "7"),
+        ("OBX[3.2=Why]-5", "rash"),
+        ("PRD[1=RT]-7.1", "2"),  # any repetition of PRD-1
+        ("PRD[1.1=RT]-7[2].1", "3"),
+        ("PRD[1=RP]-7", "1"),
+        ("NTE[2=A&B]-3", "text"),  # compared unescaped
+        ("ZRF[1=x]-2", "y"),
+        ("OBX[3.1=refto]-5.1", ""),  # letter for letter
+        ("OBX[3.1=REF]-5.1", ""),
+        ("AL1[1=1]-3", ""),
+        ("OBX[9.1=REFTO]-5", ""),
+    ],
+)
+def test_a_condition_says_which_of_several_segments_is_meant(path: str, value: str) -> None:
+    assert Message.parse(QUESTIONS).value(path) == value
+
+
+def test_a_condition_looks_at_a_bounded_number_of_segments_and_repetitions() -> None:  # H070
+    lines = b"".join(b"\rOBX|1|ST|OTHER||a" for _ in range(CHOICES_MAX)) + b"\rOBX|2|ST|REFTO||b"
+    roles = b"~".join([b"PP"] * REPETITIONS_LOOKED_AT + [b"RT"])
+
+    assert Message.parse(MSH + lines).value("OBX[3.1=REFTO]-5") == ""
+    assert Message.parse(MSH + b"\rPRD|" + roles + b"||||||9\r").value("PRD[1=RT]-7") == ""
+
+
+def test_a_place_to_write_is_named_without_a_condition() -> None:
+    with pytest.raises(AssertionError):
+        Message.parse(QUESTIONS).with_fields({"OBX[3.1=REFTO]-5": "x"})

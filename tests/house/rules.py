@@ -38,6 +38,7 @@ REVEALERS: Final = (
     "render/*",  # writes them into messages
     "service/web*.py",  # shows them to the people who care for them
     "service/shapes.py",  # the same, for `show`
+    "service/review_shapes.py",  # the same, for `review show`
     "journal/codec.py",  # stores them in the encrypted file
 )
 

@@ -6,10 +6,10 @@ import pytest
 
 from referral_engine.base.errors import MessageFault
 from referral_engine.hl7.tables import OrderControl
-from referral_engine.loop.events import CancelConfirmed, ReferralAccepted, ReferralDeclined
+from referral_engine.loop.events import CancelConfirmed, ReferralAccepted, ReferralDeclined, ReportReceived
 from referral_engine.loop.matching import About
-from referral_engine.loop.referral import Identifier
-from tests.intake.samples import NOW, PID, SPECIALIST, answer, header, told
+from referral_engine.loop.referral import Finality, Identifier
+from tests.intake.samples import NOW, PID, SPECIALIST, all_told, answer, header, segment, told
 
 ACCEPTED, DECLINED, CONFIRMED = ReferralAccepted, ReferralDeclined, CancelConfirmed
 
@@ -67,8 +67,9 @@ def test_a_refusal_says_why() -> None:
     assert event.reason == "Not taking patients"
 
 
-def test_a_cancellation_that_was_refused_is_named() -> None:
-    assert told(answer("UC"), SPECIALIST).note == "the specialist could not cancel"
+def test_a_cancellation_that_was_refused_is_for_a_person() -> None:
+    # F-H06
+    assert told(answer("UC"), SPECIALIST).person == "the specialist could not cancel"
 
 
 @pytest.mark.parametrize("lines", [PID, f"{PID}\nORC||ORD77"])
@@ -77,8 +78,92 @@ def test_an_answer_that_does_not_say_what_it_is_is_for_a_person(lines: str) -> N
         told(header("ORM^O01") + "\n" + lines, SPECIALIST)
 
 
-def test_several_answers_in_one_message_are_named() -> None:
-    reading = told(answer("OK") + "\nORC|UA|ORD78^EHR", SPECIALIST)
+def test_several_answers_in_one_message_are_each_read() -> None:
+    first, second, third = all_told(answer("OK") + "\nORC|UA|ORD78^EHR\nORC||ORD79^EHR", SPECIALIST)
 
-    assert isinstance(reading.event, ReferralAccepted)
-    assert "only the first was read" in reading.note
+    assert isinstance(first.event, ReferralAccepted)
+    assert isinstance(second.event, ReferralDeclined)
+    assert second.evidence is not None
+    assert second.evidence.placer.value == "ORD78"
+    assert third.events == ()
+    assert "ORC-1" in third.person
+
+
+@pytest.mark.parametrize(
+    ("control", "status"),
+    [("OK", "CA"), ("OK", "DC"), ("UA", "IP"), ("OC", "CM"), ("CA", "IP"), ("CR", "CM"), ("DR", "A"), ("DC", "SC")],
+)
+def test_an_answer_that_contradicts_itself_is_for_a_person(control: str, status: str) -> None:
+    # reference, 10.1: ORC-1 and ORC-5 are read together
+    reading = told(answer(control, status), SPECIALIST)
+
+    assert reading.events == ()
+    assert reading.person == "ORC-1 and ORC-5 of the specialist's answer contradict each other"
+
+
+@pytest.mark.parametrize("kind", ["OSU^O51", "OMG^O19", "ORM^O01", "ORR^O02", "ORG^O20", "OSU^O51^RUBBISH"])
+@pytest.mark.parametrize(
+    ("control", "status", "expected"),
+    [
+        ("SC", "IP", ACCEPTED), ("OK", "IP", ACCEPTED), ("SC", "CA", DECLINED), ("UA", "CA", DECLINED),
+        ("DC", "CA", DECLINED), ("SC", "SC", ACCEPTED), ("CR", "CA", CONFIRMED), ("SC", "CM", None), ("RE", "CM", None),
+    ],
+)  # fmt: skip
+def test_the_same_pair_means_the_same_whatever_message_carries_it(
+    kind: str, control: str, status: str, expected: type | None
+) -> None:
+    lines = answer(control, status).replace("ORM^O01", kind).replace("|M1|P|2.5.1", "|M1|P|2.5.1|||NE|NE")
+
+    reading = told(lines, SPECIALIST)
+
+    assert [type(event) for event in reading.events] == ([expected] if expected else [])
+    assert reading.person == ""
+
+
+def test_an_oid_in_the_order_number_is_its_authority() -> None:
+    lines = answer("OK", "IP").replace("ORD77^EHR", "RE-0042^^2.16.840.1.113883.19.5^ISO")
+
+    evidence = told(lines, SPECIALIST).evidence
+
+    assert evidence is not None
+    assert evidence.placer == Identifier(value="RE-0042", authority="2.16.840.1.113883.19.5")
+
+
+def outcome(status: str, obx3: str = "11488-4^Consult note^LN", obx11: str = "F", obx2: str = "ED") -> str:
+    """An OMG^O19 that carries a document, as 360X recipients send the outcome or an interim note."""
+    lines = answer("SC", status, segment("OBR", f1="1", f3="DOC9^CENT", f7="202603160910")).replace(
+        "ORM^O01", "OMG^O19"
+    )
+    data = "^application^pdf^Base64^JVBERi0xLjQK"
+    return lines + "\n" + segment("OBX", f1="1", f2=obx2, f3=obx3, f5=data, f11=obx11)
+
+
+@pytest.mark.parametrize(
+    ("status", "obx11", "finality"),
+    [("CM", "F", Finality.FINAL), ("CM", "", Finality.FINAL), ("CM", "P", Finality.PRELIMINARY),
+     ("IP", "F", Finality.PRELIMINARY), ("CM", "C", Finality.CORRECTED), ("CM", "W", Finality.RETRACTED)],
+)  # fmt: skip
+def test_a_consult_note_inside_an_answer_is_as_finished_as_the_answer_says(
+    status: str, obx11: str, finality: Finality
+) -> None:
+    *first, report = all_told(outcome(status, obx11=obx11), SPECIALIST)
+
+    assert report.about is About.REPORT
+    assert isinstance(report.event, ReportReceived)
+    assert report.event.finality is finality
+    assert report.event.document == Identifier(value="DOC9", authority="CENT")
+    assert [type(one.event) for one in first] == ([ReferralAccepted] if status == "IP" else [])
+
+
+@pytest.mark.parametrize("lines", [outcome("CM", obx3="57133-1^Referral note^LN"), outcome("SC"), outcome("")])
+def test_any_other_document_inside_an_answer_is_for_a_person(lines: str) -> None:
+    (reading,) = all_told(lines, SPECIALIST)
+
+    assert reading.person == "the specialist's answer carries a document"
+
+
+def test_lines_of_text_inside_an_answer_are_an_echo_of_our_order() -> None:
+    reading = told(outcome("CM", obx2="TX"), SPECIALIST)
+
+    assert reading.about is About.ORDER
+    assert (reading.events, reading.person) == ((), "")

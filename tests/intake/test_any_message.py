@@ -22,15 +22,28 @@ CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 PARTIES = (EHR, SPECIALIST, SCANNER)
 NEUTRAL = Party(kind="ehr", name="anyone", feed=Feed(name="anyone", referral_when=matcher(MSH_9="O")))
 ADT = mdm("T02").replace("MDM^T02", "ADT^A40") + "\nMRG|OLD5^^^SPRINGFIELD^MR"
+TWIN = "PID|2||MRN1002^^^SPRINGFIELD^MR||ROE^JACK||19800102|M"
+FT1 = f"FT1|1|C1||20260301||CG|99203|||1|||||||||||||{NPI}|||F1"
 SAMPLES = [
     order(None, None, "IN1|1|PLAN9|PAY1", "TQ1|1||||||||S", "DG1|1||I48.91", "CON|1|SMS|||||||||A"),
     order() + "\nORC|NW|ORD78^EHR\nOBR|2|ORD78^EHR||REFORTH",
     answer("SC", "IP"),
+    answer("SC", "CM", "OBX|1|ED|11488-4||^AP^^Base64^JVBERi0=||||||F").replace("ORM^O01", "OMG^O19"),
+    answer("OK", "IP", "ORC|UA|ORD78^EHR").replace("ORM^O01", "ORR^O02"),
+    order().replace("ORM^O01", "REF^I12") + f"\nRF1|A|S|MED|||R77^EHR|20260302||||F1\nPRD|RP~RT|DOE^DAN|||||{NPI}^NPI",
+    order().replace("ORM^O01", "RRI^I14") + "\nRF1|R|S|MED|||R77^EHR\nMSA|AE|M1",
+    order({"f1": "RP"}) + "\nORC|RO|ORD78^EHR\nOBR|2|ORD78^EHR||REFORTH",
     siu("S14", "ARRIVED", "AIS|1||OV|20260316090000", f"AIP|1||{NPI}^DOE"),
     oru("F", "F", "C"),
     mdm("T06", "AU"),
     ADT,
     ADT.replace("A40", "A04") + f"\nPV1|1|O|||||{NPI}",
+    ADT.replace("A40", "A11") + "\nPV1|1|O|||||||||||||||||V1^^^SPRINGFIELD",
+    ADT + f"\n{TWIN}\nMRG|OLD6~OLD7^^^SPRINGFIELD^MR",
+    ADT.replace("A40", "A24") + f"\n{TWIN}",
+    ADT.replace("A40", "A43"),
+    siu("S13", "", "PV1|1|O", "AIS|1||OV|20260316000000^D||||||Booked", TWIN, "PV1|2|O", f6="NO SHOW", f24="A99"),
+    ADT.replace("ADT^A40", "DFT^P03") + f"\n{FT1}\n{FT1.replace('CG', 'CD')}\n{FT1.replace('C1', 'C2')}",
 ]
 
 
@@ -43,7 +56,7 @@ def outcome(message: Message, party: Party) -> Reading | MessageFault:
     for reading in readings:
         assert (reading.about is None) == (reading.evidence is None)
         assert reading.about is not None or not reading.events
-        assert reading.events or reading.note or reading.withdraws or reading.identities
+        assert reading.events or reading.note or reading.withdraws or reading.identities or reading.person
         assert not reading.is_new_order or len(reading.events) == 1
         for event in reading.events:
             assert (event.at, event.message, event.by) == (NOW, 7, party.name)
@@ -140,7 +153,7 @@ def test_a_message_with_segments_missing_or_turned_round_is_read_or_is_a_fault(
 def test_any_text_in_any_field_is_read_or_is_a_fault(lines: str, field: int, value: str) -> None:
     for party in PARTIES:
         changed = text(lines).decode()
-        for name in ("PID", "SCH", "ORC", "OBR", "TXA", "OBX"):
+        for name in ("PID", "SCH", "ORC", "OBR", "TXA", "OBX", "PV1", "MRG", "AIS", "FT1"):
             rows = changed.split("\r")
             for at, row in enumerate(rows):
                 if row.startswith(f"{name}|"):

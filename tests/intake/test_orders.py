@@ -11,12 +11,27 @@ from referral_engine.base.values import replace
 from referral_engine.channels.feed import DEFAULT_CONTROLS
 from referral_engine.channels.parties import Party
 from referral_engine.hl7.message import Message
-from referral_engine.intake import orders
+from referral_engine.intake import order_groups
 from referral_engine.loop.events import CancelRequested, OrderChanged, ReferralOrdered
 from referral_engine.loop.matching import About
 from referral_engine.loop.referral import Identifier, Order, Provider
 from referral_engine.loop.states import Network, Urgency
-from tests.intake.samples import EHR, EHR_FEED, NOW, NPI, OTHER_NPI, PID, SCANNER, header, order, segment, text, told
+from tests.intake.samples import (
+    EHR,
+    EHR_FEED,
+    NOW,
+    NPI,
+    OTHER_NPI,
+    PID,
+    SCANNER,
+    all_told,
+    header,
+    matcher,
+    order,
+    segment,
+    text,
+    told,
+)
 
 
 def facts(lines: str, party: Party = EHR) -> Order:
@@ -160,14 +175,33 @@ def test_every_order_control_of_the_ordering_side_does_what_the_feed_says(contro
     reading = told(order({"f1": control}))
 
     expected = {"new": ReferralOrdered, "change": OrderChanged, "cancel": CancelRequested, "stop": CancelRequested}
-    action = DEFAULT_CONTROLS[control]
+    action = DEFAULT_CONTROLS[control] if control not in ("RP", "RU") else "hold"  # what replaces it is not said
     assert reading.about is About.ORDER
     assert reading.is_new_order is (action == "new")
     assert [type(event) for event in reading.events] == [kind for kind in [expected.get(action)] if kind]
-    assert bool(reading.events) or reading.note != ""
+    assert bool(reading.events) or reading.note != "" or reading.person != ""
+    assert bool(reading.person) is (action in ("hold", "release"))
 
 
-@pytest.mark.parametrize("control", ["NA", "PA", "CH", "DE", "RR", "OK", "ZZ"])
+@pytest.mark.parametrize("control", ["PA", "CH", "DE", "RO", "pa"])
+def test_an_order_control_that_says_what_the_engine_cannot_do_is_for_a_person(control: str) -> None:
+    reading = told(order({"f1": control}))
+
+    assert reading.about is About.ORDER
+    assert (reading.events, reading.is_new_order) == ((), False)
+    assert reading.person != ""
+
+
+def test_a_number_that_the_ordering_side_assigned_is_learned_and_nothing_follows() -> None:
+    reading = told("\n".join([header("ORM^O01"), PID, "ORC|NA|ORD77^EHR|F1^LAB"]))
+
+    assert reading.evidence is not None
+    assert reading.evidence.placer == Identifier(value="ORD77", authority="EHR")
+    assert reading.evidence.filler == Identifier(value="F1", authority="LAB")
+    assert (reading.events, reading.person) == ((), "")
+
+
+@pytest.mark.parametrize("control", ["RR", "OK", "ZZ"])
 def test_an_order_control_nobody_listed_asks_nothing(control: str) -> None:
     reading = told(order({"f1": control}))
 
@@ -190,9 +224,29 @@ def test_a_change_to_cancelled_is_a_cancellation(control: str, status: str) -> N
     assert reading.note == "cancelled by ORC-5"
 
 
-def test_a_new_order_that_is_already_cancelled_is_for_a_person() -> None:
-    with pytest.raises(MessageFault, match="ORC-5: a new order that is already cancelled"):
-        told(order({"f5": "CA"}))
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [("CA", "cancelled"), ("dc", "cancelled"), ("CM", "completed"), ("RP", "replaced"), ("HD", "on hold")],
+)
+def test_a_new_order_that_must_not_be_sent_is_for_a_person(status: str, word: str) -> None:
+    with pytest.raises(MessageFault, match=f"ORC-5: a new order that is already {word}"):
+        told(order({"f5": status}))
+
+
+def test_an_order_that_no_physician_made_is_left_alone() -> None:
+    party = replace(EHR, feed=replace(EHR_FEED, physician_orders=matcher(ORC_29="PHY")))
+
+    left = told(order(), party)
+    assert (left.about, left.note) == (None, "not ordered by a physician: left alone")
+    assert told(order({"f29": "PHYSICIAN"}), party).is_new_order
+    assert told(order({"f1": "CA"}), party).event is not None
+
+
+def test_the_feed_may_say_which_orders_stay_in_the_network() -> None:
+    party = replace(EHR, feed=replace(EHR_FEED, in_network=matcher(OBR_28="123")))
+
+    assert facts(order(), party).network is Network.IN
+    assert facts(order(None, {"f28": OTHER_NPI}), party).network is Network.OUT
 
 
 def test_a_cancellation_says_why() -> None:
@@ -220,7 +274,8 @@ def test_a_hold_is_shown_and_moves_nothing() -> None:
 
     assert reading.about is About.ORDER
     assert reading.events == ()
-    assert "asks to hold" in reading.note
+    assert reading.person == "the ordering side asks to hold this order"
+    assert told(order({"f1": "SC", "f5": "HD"})).person == reading.person
 
 
 def test_a_referral_without_orc_is_for_a_person() -> None:
@@ -269,15 +324,66 @@ def test_the_referral_among_other_orders_is_found_with_its_own_facts() -> None:
     assert reading.event.order.placer.value == "ORD2"
     assert reading.event.order.diagnosis == "D2"
     assert reading.event.patient.family.reveal() == "ROE"
-    assert reading.note == "the only referral of 3 orders in one message"
+    assert reading.note == "1 of 3 orders in one message concern us"
+    assert reading.alone is not None
+    assert (reading.alone.value("OBR-4.1"), reading.alone.value("ORC-2.1")) == ("REFORTH", "ORD2")
 
 
-def test_of_several_referrals_the_first_is_read_and_the_others_are_counted() -> None:
-    reading = told(several("REFCARD", "REFORTH"))
+def test_of_several_referrals_each_is_read_by_itself() -> None:
+    first, second = all_told(several("REFCARD", "CBC", "REFORTH"))
 
-    assert isinstance(reading.event, ReferralOrdered)
-    assert reading.event.order.specialty == "cardiology"
-    assert reading.note == "2 referrals in one message (2 orders): only the first was read"
+    assert isinstance(first.event, ReferralOrdered)
+    assert isinstance(second.event, ReferralOrdered)
+    assert (first.event.order.specialty, second.event.order.specialty) == ("cardiology", "orthopaedics")
+    assert (first.event.order.placer.value, second.event.order.placer.value) == ("ORD1", "ORD3")
+    assert first.note == "2 of 3 orders in one message concern us"
+
+
+def test_one_order_that_cannot_be_understood_does_not_stop_the_others() -> None:
+    lines = several("REFCARD", "REFORTH").replace("ORC|NW|ORD1^EHR", "ORC||ORD1^EHR")
+
+    first, second = all_told(lines)
+
+    assert (first.about, first.person) == (None, "ORC-1: an order that does not say what is asked")
+    assert second.is_new_order
+
+
+def test_one_number_for_two_services_is_for_a_person() -> None:
+    lines = several("REFCARD", "REFORTH").replace("ORD2", "ORD1")
+
+    first, second = all_told(lines)
+
+    assert first.is_new_order
+    assert (second.events, second.is_new_order) == ((), False)
+    assert "stands in the message twice" in second.person
+
+
+def test_an_order_and_the_one_that_replaces_it_are_one_change_and_a_task() -> None:
+    lines = several("REFCARD", "REFCARD").replace("NW|ORD1", "RP|ORD1").replace("NW|ORD2", "RO|ORD2")
+
+    (reading,) = all_told(lines)
+
+    assert isinstance(reading.event, OrderChanged)
+    assert reading.evidence is not None
+    assert reading.evidence.placer.value == "ORD1"  # found by the number that is known
+    assert reading.event.order.placer.value == "ORD2"
+    assert reading.event.order.diagnosis == "D2"
+    assert "another number" in reading.person
+
+
+def test_an_order_that_several_replace_is_for_a_person() -> None:
+    lines = several("REFCARD", "REFCARD", "REFORTH").replace("NW|ORD1", "RP|ORD1")
+
+    (reading,) = all_told(lines.replace("NW|ORD2", "RO|ORD2").replace("NW|ORD3", "RO|ORD3"))
+
+    assert reading.events == ()
+    assert "several others" in reading.person
+
+
+def test_a_laboratory_order_that_is_replaced_is_left_alone() -> None:
+    lines = several("CBC", "CBC").replace("NW|ORD1", "RP|ORD1").replace("NW|ORD2", "RO|ORD2")
+
+    assert told(lines).about is None
 
 
 def test_several_orders_without_a_referral_are_left_alone() -> None:
@@ -290,32 +396,39 @@ def test_an_obr_without_its_own_orc_has_the_one_before() -> None:
     assert reading.is_new_order
     assert isinstance(reading.event, ReferralOrdered)
     assert reading.event.order.service_code == "REFCARD"
+    assert reading.event.order.placer.value == "ORD2"  # its own, not that of the ORC it borrows
 
 
 def test_more_orders_than_are_looked_at_are_for_a_person() -> None:
     with pytest.raises(MessageFault, match="more orders in one message than are looked at"):
-        told(several(*["CBC"] * orders.GROUPS_MAX, "REFCARD"))
+        told(several(*["CBC"] * order_groups.GROUPS_MAX, "REFCARD"))
+
+    first, last = all_told(several("REFCARD", *["CBC"] * order_groups.GROUPS_MAX))
+    assert first.is_new_order
+    assert last.person == "orders of the message that were not looked at: 1"
 
 
 def test_a_long_head_is_not_read_once_for_each_of_many_orders(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "GROUPS_TEXT_MAX", 100)
+    monkeypatch.setattr(order_groups, "GROUPS_TEXT_MAX", 100)
 
-    assert "only the first was read" in told(several("REFCARD", "REFORTH")).note
+    first, rest = all_told(several("REFCARD", "REFORTH"))
+    assert first.is_new_order
+    assert rest.person == "orders of the message that were not looked at: 1"
     with pytest.raises(MessageFault, match="more orders"):
         told(several("CBC", "REFORTH"))
 
 
-def test_of_several_cancellations_without_codes_the_first_is_read_and_the_others_are_counted() -> None:
-    reading = told("\n".join([header("ORM^O01"), PID, "ORC|CA|ORD77^EHR", "ORC|CA|ORD78^EHR"]))
+def test_of_several_cancellations_without_codes_each_is_read() -> None:
+    readings = all_told("\n".join([header("ORM^O01"), PID, "ORC|CA|ORD77^EHR", "ORC|CA|ORD78^EHR"]))
 
-    assert isinstance(reading.event, CancelRequested)
-    assert "2 orders in one message: only the first was read" in reading.note
+    assert [type(reading.event) for reading in readings] == [CancelRequested, CancelRequested]
+    assert [reading.evidence.placer.value for reading in readings if reading.evidence] == ["ORD77", "ORD78"]
 
 
 def test_a_message_with_one_order_is_its_own_only_group() -> None:
     message = Message.parse(text(order()))
 
-    assert orders.order_groups(message) == [message]
+    assert order_groups.order_groups(message) == [message]
 
 
 def test_groups_keep_the_characters_of_the_message() -> None:

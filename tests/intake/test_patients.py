@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from referral_engine.base.errors import MessageFault
+from referral_engine.base.values import replace
 from referral_engine.channels.parties import Party
 from referral_engine.hl7.message import Message
 from referral_engine.intake.patients import read_patient, to_e164
 from referral_engine.intake.received import Received
 from referral_engine.loop.referral import Patient
-from tests.intake.samples import EHR, NOW, SCANNER, SPECIALIST, header, segment, text
+from tests.intake.samples import EHR, EHR_FEED, NOW, SCANNER, SPECIALIST, header, segment, text
 
 
 def patient(*lines: str, party: Party = EHR) -> Patient:
@@ -59,6 +61,96 @@ def test_the_scanning_station_picks_from_our_own_index() -> None:
 
 def test_an_empty_pid_3_falls_back_to_pid_2() -> None:
     assert ids("PID|1|00123") == [("00123", "SPRINGFIELD")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "pid", "expected"),
+    [
+        (("PID-3", "PID-2"), "PID|1|A2|A3|A4", ["A3"]),
+        (("PID-2", "PID-3"), "PID|1|A2|A3|A4", ["A2"]),
+        (("PID-3", "PID-2", "PID-4"), "PID|1|||A4", ["A4"]),
+        (("PID-3", "PID-2"), "PID|1|||A4", []),
+        (("PID-4", "PID-3"), "PID|1||A3|900^^^^AN", ["A3"]),
+        (("ZPI-2", "PID-3"), "PID|1||A3\nZPI|1|Z9^^^SPRINGFIELD^MR", ["Z9"]),
+        (("ZPI-2", "PID-3"), "PID|1||A3", ["A3"]),
+        ((), "PID|1||A3", []),
+    ],
+)
+def test_record_numbers_stand_where_the_feed_says(fields: tuple[str, ...], pid: str, expected: list[str]) -> None:
+    party = replace(EHR, feed=replace(EHR_FEED, patient_numbers=fields))
+
+    assert [value for value, _ in ids(*pid.splitlines(), party=party)] == expected
+
+
+@pytest.mark.parametrize(
+    ("assigner", "authority"),
+    [
+        ("SPRINGFIELD", "SPRINGFIELD"),
+        ("&2.16.1&ISO", "SPRINGFIELD"),
+        ("SPRINGFIELD&2.16.1&ISO", "SPRINGFIELD"),
+        ("EPI", "SPRINGFIELD"),
+        ("EPI&2.16.9&ISO", "SPRINGFIELD"),
+        ("NEW NAME&2.16.1&ISO", "SPRINGFIELD"),
+        ("COUNTY&2.16.1&ISO", "COUNTY"),
+        ("&2.16.2&ISO", "COUNTY"),
+        ("&2.16.77&ISO", "2.16.77"),
+        ("OTHER&2.16.77&ISO", "OTHER"),
+        ("epi", "epi"),
+        ("2.16.1", "SPRINGFIELD"),
+    ],
+)
+def test_an_authority_has_one_name_whichever_way_it_is_written(assigner: str, authority: str) -> None:
+    names = {"2.16.1": "SPRINGFIELD", "EPI": "SPRINGFIELD", "2.16.2": "COUNTY"}
+    party = replace(EHR, feed=replace(EHR_FEED, authority_names=names))
+
+    assert ids(f"PID|1||00123^^^{assigner}^MR", party=party) == [("00123", authority)]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Two PID segments where one patient is meant
+
+
+JANE = "PID|1||1^^^A^MR||ROE^JANE||19800102|F"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "PID|2||2^^^A^MR||ROE^JANE||19800102|F",
+        "PID|2||1^^^B^MR||ROE^JANE||19800102|F",
+        "PID|2||01^^^A^MR||ROE^JANE||19800102|F",
+        "PID|2||1^^^A^MR||DOE^JACK||19700101|M",
+        "PID|2||||DOE^JACK||19800102|M",
+        "PID|2||||ROE^JANE||19700101|F",
+        "PID|2",
+    ],
+)
+def test_a_message_that_names_two_patients_is_for_a_person(other: str) -> None:
+    for lines in ((JANE, other), (other, JANE), (JANE, JANE, other)):
+        with pytest.raises(MessageFault) as fault:  # F-E16
+            patient(*lines)
+
+        assert (fault.value.code, fault.value.path, fault.value.reject) == ("205", "PID", False)
+        assert str(fault.value) == "PID: the message names two patients"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        JANE,
+        "PID|2||1^^^A^MR",
+        "PID|2||9^^^C^MR~1^^^A^MR||ROE^JANE||19800102|F",
+        "PID|2||1^^^A^MR||ROE^JANET||19800102|F",
+        "PID|2||||ROE^JANE||19800102|F",
+    ],
+)
+def test_the_same_patient_twice_is_one(other: str) -> None:
+    assert patient(JANE, other).given.reveal() == "JANE"
+
+
+def test_more_pid_segments_than_are_compared_are_for_a_person() -> None:
+    with pytest.raises(MessageFault, match="names two patients"):
+        patient(*[JANE] * 30)
 
 
 def test_the_same_number_twice_is_one() -> None:

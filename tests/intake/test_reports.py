@@ -7,7 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from referral_engine.base.errors import MessageFault
+from referral_engine.base.values import replace
 from referral_engine.channels.feed import DEFAULT_DOCUMENT_STATES
+from referral_engine.hl7.encoding import DEFAULT
+from referral_engine.hl7.segment import Segment
+from referral_engine.intake.attachments import read_contents
+from referral_engine.intake.reading import Reading
 from referral_engine.loop.events import ReportReceived
 from referral_engine.loop.matching import About, Evidence
 from referral_engine.loop.referral import Finality, Identifier
@@ -18,6 +23,7 @@ from tests.intake.samples import (
     PID,
     SCANNER,
     SPECIALIST,
+    all_told,
     header,
     heart_group,
     matcher,
@@ -29,6 +35,7 @@ from tests.intake.samples import (
 
 P, F, C, R = Finality.PRELIMINARY, Finality.FINAL, Finality.CORRECTED, Finality.RETRACTED
 VISIT = datetime(2026, 3, 16, 14, 10, tzinfo=UTC)
+WORDS = read_contents([Segment("OBX|1|TX|||A line.", DEFAULT)]).content
 
 
 def finality(lines: str) -> Finality | None:
@@ -52,10 +59,15 @@ def test_a_result_says_which_document_of_which_order() -> None:
 
     document = Identifier(value="DOC9", authority="CENT")
     assert reading.about is About.REPORT
-    assert reading.events == (ReportReceived(at=NOW, message=7, by="heart-group", document=document, finality=F),)
+    event = ReportReceived(
+        at=NOW, message=7, by="heart-group", document=document, finality=F, kind="11488-4", content=WORDS
+    )
+    assert reading.events == (event,)
     assert reading.evidence is not None
     assert reading.evidence.placer == Identifier(value="ORD77", authority="EHR")
     assert (reading.evidence.document, reading.evidence.filler) == (document, document)
+    assert reading.evidence.document_kind == "11488-4"
+    assert reading.evidence.fields == ("placer OBR-2", "filler OBR-3")
     assert reading.evidence.happened_at == VISIT
     assert reading.note == ""
 
@@ -114,22 +126,178 @@ def test_a_result_without_an_order_segment_is_for_a_person() -> None:
         told(header("ORU^R01") + "\n" + PID, SPECIALIST)
 
 
-def test_groups_of_one_order_are_one_report_and_others_are_counted() -> None:
-    lines = oru("F", "F") + "\n" + "\n".join(
-        ["OBR|2|ORD77^EHR|DOC9||EKG|||" + "|" * 17 + "P", "OBX|1|TX|||More.||||||P", "OBR|3|ORD78^EHR|DOC10", "OBX|1|TX|||Else.||||||F"]
+# ---------------------------------------------------------------------------------------------------------------------
+# Several results in one message
+
+
+def results(*lines: str) -> tuple[Reading, ...]:
+    """A result message of these segments; "OBR 77 D1" is short for a final result group of order 77, document D1."""
+    return all_told("\n".join([header("ORU^R01"), PID, *lines]), SPECIALIST)
+
+
+def obr(placer: str = "", filler: str = "", result: str = "F", **more: str) -> str:
+    return segment("OBR", **({"f2": placer, "f3": filler, "f4": "11488-4", "f25": result} | more))
+
+
+def obx(words: str, status: str = "F", code: str = "") -> str:
+    return segment("OBX", f2="TX", f3=code, f5=words, f11=status)
+
+
+def orders(readings: tuple[Reading, ...]) -> list[tuple[str, str, Finality | None]]:
+    found = []
+    for one in readings:
+        assert one.evidence is not None
+        event = one.event
+        assert event is None or isinstance(event, ReportReceived)
+        found.append((one.evidence.placer.value, one.evidence.document.value, event.finality if event else None))
+    return found
+
+
+def test_groups_of_one_order_are_one_report() -> None:
+    readings = results(obr("O1", "D1"), obx("One."), obr("O1", "D2", "P"), obx("More.", "P"))
+
+    assert orders(readings) == [("O1", "D1", P)]
+
+
+def test_each_order_has_its_own_reading_with_its_own_words_date_and_finality() -> None:
+    readings = results(
+        obr("O1", "D1", f7="20260316"), obx("One."), obr("O2", "D2", "P", f7="20260317"), obx("Two.", "P"),
+        obr("O3", "D3", "C"), obx("Three.", "C"), obr("O4", "D4", "I"),
     )  # fmt: skip
 
-    reading = told(lines, SPECIALIST)
+    assert orders(readings) == [("O1", "D1", F), ("O2", "D2", P), ("O3", "D3", C), ("O4", "D4", None)]
+    dates = [one.evidence.happened_at for one in readings if one.evidence]
+    assert dates[:3] == [datetime(2026, 3, 16, 5, tzinfo=UTC), datetime(2026, 3, 17, 5, tzinfo=UTC), None]
+    contents = [one.event.content for one in readings if isinstance(one.event, ReportReceived)]
+    assert len(set(contents)) == 3
+    assert readings[3].note == "a status without a document"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # groups without a number belong to the one before, or to the one order there is
+        ([obr("O1", "D1"), obx("1."), obr(), obx("2.")], [("O1", "D1", F)]),
+        ([obr(), obx("1."), obr("O1", "D1"), obx("2.")], [("O1", "D1", F)]),
+        ([obr("O1", "D1"), obx("1."), obr(), obx("2."), obr("O2", "D2"), obx("3.")], [("O1", "D1", F), ("O2", "D2", F)]),
+        ([obr(), obx("1."), obr(), obx("2.")], [("", "", F)]),
+        # by filler number where nobody says the order
+        ([obr("", "D1"), obx("1."), obr("", "D2"), obx("2."), obr("", "D1"), obx("3.")], [("", "D1", F), ("", "D2", F)]),
+        ([obr("O1", "D1"), obx("1."), obr("", "D1"), obx("2.")], [("O1", "D1", F)]),
+        ([obr("", "D1"), obx("1."), obr("O1", "D1"), obx("2.")], [("O1", "D1", F)]),
+        # ORC only at the first group; ORC for each; an ORC alone
+        (["ORC|RE|O1|D1", obr(), obx("1."), obr(), obx("2.")], [("O1", "D1", F)]),
+        (["ORC|RE|O1|D1", obr(), obx("1."), "ORC|RE|O2|D2", obr(), obx("2.")], [("O1", "D1", F), ("O2", "D2", F)]),
+        (["ORC|RE|O1", "NTE|1", obr("", "D1"), obx("1.")], [("O1", "D1", F)]),
+        (["ORC|RE|O9", "ORC|RE|O1", obr("", "D1"), obx("1.")], [("O1", "D1", F)]),
+        # a child names its parent in OBR-29
+        ([obr("O1", "D1"), obx("1."), obr("", "D2", f29="O1^D1"), obx("2.")], [("O1", "D1", F)]),
+        ([obr("O1", "D1"), obx("1."), obr("", "D2", f29="^D1&CENT"), obx("2.")], [("O1", "D1", F)]),
+        # OBX before any OBR
+        ([obx("0."), obr("O1", "D1")], [("O1", "D1", F)]),
+        ([obx("0."), obr("O1", "D1"), obr("O2", "D2"), obx("2.")], [("O1", "D1", F), ("O2", "D2", F)]),
+    ],
+)  # fmt: skip
+def test_groups_are_told_apart_by_their_numbers(lines: list[str], expected: list[tuple[str, str, Finality]]) -> None:
+    assert orders(results(*lines)) == expected
+
+
+def test_a_wrong_patient_beside_another_result_stops_that_one_too() -> None:
+    right, wrong = results(obr("O1", "D1"), obx("One."), obr("O2", "D2"), obx("Two.", "W"))
+
+    assert right.evidence is not None
+    assert wrong.evidence is not None
+    assert (wrong.evidence.wrong_patient, wrong.evidence.retracts) == (True, True)
+    assert (right.evidence.wrong_patient, right.evidence.retracts) == (False, False)
+    assert right.evidence.conflict == "another result in the message is said to be of the wrong patient"
+
+
+def test_an_order_segment_that_contradicts_its_request_is_a_conflict() -> None:
+    (found,) = results("ORC|RE|O1", obr("O2", "D1"), obx("One."))
+    (agreed,) = results("ORC|RE|O1^EHR", obr("O1", "D1"), obx("One."))
+
+    assert found.evidence is not None
+    assert agreed.evidence is not None
+    assert found.evidence.conflict == "ORC-2 and OBR-2 name two orders"
+    assert agreed.evidence.conflict == ""
+
+
+OTHER_PID = "PID|1||MRN2002^^^SPRINGFIELD^MR||DOE^JOHN||19700101|M"
+
+
+def test_results_of_two_patients_are_each_ones_own() -> None:
+    first, second = results(obr("O1", "D1"), obx("One."), OTHER_PID, obr("O2", "D2"), obx("Two."))
+
+    assert first.evidence is not None
+    assert second.evidence is not None
+    assert first.evidence.patient.family.reveal() == "ROE"
+    assert second.evidence.patient.family.reveal() == "DOE"
+
+
+@pytest.mark.parametrize(
+    "lines", [[obr("O1"), obx("1."), OTHER_PID, obr("O2"), obx("2.")], [OTHER_PID, obr("O1", "D1"), obx("1.")]]
+)
+def test_results_of_two_patients_that_cannot_be_told_apart_are_for_a_person(lines: list[str]) -> None:  # F-E16
+    with pytest.raises(MessageFault, match="PID: "):
+        results(*lines)
+
+
+def test_the_same_number_of_two_patients_stays_two_reports() -> None:
+    assert len(results(obr("O1", "D1"), obx("1."), OTHER_PID, obr("O1", "D1"), obx("2."))) == 2
+
+
+def test_the_channels_own_rule_is_asked_of_each_order_alone() -> None:
+    lines = [header("ORU^R01"), PID, obr("O1", "D1", "P"), obx("1.", "P"), obr("O2", "D2", "F"), obx("2.")]
+
+    readings = all_told("\n".join(lines), heart_group(matcher(OBR_25="P")))
+
+    assert orders(readings) == [("O1", "D1", F), ("O2", "D2", P)]
+
+
+def test_one_of_several_results_that_carries_nothing_stops_the_message() -> None:
+    with pytest.raises(MessageFault, match="a final report that carries nothing"):
+        results(obr("O1", "D1"), obx("One."), obr("O2", "D2"))
+
+
+def test_a_message_of_very_many_orders_is_for_a_person() -> None:  # H070
+    many = [line for at in range(201) for line in (obr(f"O{at}", f"D{at}"), obx("One."))]
+
+    assert len(results(*many[:400])) == 200
+    with pytest.raises(MessageFault, match="more than 200 orders"):
+        results(*many)
+
+
+def test_very_many_groups_of_one_order_are_one_report() -> None:  # H070
+    assert orders(results(*[obr("O1", "D1"), obx("A line.")] * 5_000)) == [("O1", "D1", F)]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Which kinds of documents close
+
+
+@pytest.mark.parametrize(
+    ("closing", "lines", "closes"),
+    [
+        ((), mdm("T02", f2="LAB"), True),
+        (("CN",), mdm("T02"), True),
+        (("cn",), mdm("T02"), True),
+        (("CN",), mdm("T02", f2="LAB"), False),
+        (("11488-4",), mdm("T02", f2="LAB").replace("|TX|||", "|TX|11488-4^Note^LN||"), True),
+        (("11488-4",), oru("F", "F"), True),
+        (("11488-4",), oru("F", "F", obr={"f4": "57021-8^CBC^LN"}), False),
+        (("11488-4",), oru("F", "F", obr={"f4": "57021-8"}).replace("|TX|||", "|TX|11488-4^Note^LN||"), True),
+        (("11488-4", "CN"), oru("F", "F", obr={"f4": ""}), False),
+    ],
+)
+def test_the_feeds_file_says_which_documents_close(closing: tuple[str, ...], lines: str, closes: bool) -> None:
+    party = replace(SPECIALIST, feed=replace(SPECIALIST.feed, closing_documents=closing))
+
+    reading = told(lines, party)
 
     assert isinstance(reading.event, ReportReceived)
-    assert reading.event.finality is P
-    assert "results of 1 other orders in the message were not read" in reading.note
-
-
-def test_a_wrong_patient_anywhere_in_the_message_stops_it() -> None:
-    lines = oru("F", "F") + "\nOBR|2|ORD78^EHR|DOC10\nOBX|1|TX|||Else.||||||W"
-
-    assert evidence(lines).wrong_patient
+    assert reading.evidence is not None
+    assert (reading.event.closes, reading.evidence.may_close) == (closes, closes)
+    assert reading.event.finality is F
 
 
 def test_without_a_filler_number_the_order_segment_names_the_document() -> None:
@@ -168,12 +336,14 @@ def test_a_document_says_which_it_is_and_for_which_order() -> None:
     reading = told(mdm("T02", f5=f"{NPI}^DOE", f15="F1^CENT"), SPECIALIST)
 
     document = Identifier(value="DOC9", authority="CENT")
-    assert reading.events == (ReportReceived(at=NOW, message=7, by="heart-group", document=document, finality=F),)
+    event = ReportReceived(at=NOW, message=7, by="heart-group", document=document, finality=F, kind="CN", content=WORDS)
+    assert reading.events == (event,)
     assert reading.evidence is not None
     assert reading.evidence.placer == Identifier(value="ORD77", authority="EHR")
     assert reading.evidence.filler == Identifier(value="F1", authority="CENT")
     assert (reading.evidence.document, reading.evidence.provider) == (document, NPI)
     assert reading.evidence.happened_at == VISIT
+    assert reading.evidence.fields == ("placer TXA-14", "filler TXA-15", "document TXA-12", "provider TXA-5")
 
 
 @pytest.mark.parametrize("trigger", ["T02", "T04"])
@@ -204,6 +374,8 @@ def test_a_notice_that_carries_the_words_after_all_is_the_document() -> None:
 def test_a_cancelled_document_is_taken_back() -> None:
     assert finality(mdm("T11", "AU", "-")) is R
     assert finality(mdm("T04", "AU", f19="CA")) is R
+    assert finality(mdm("T04", "AU", f19="OB")) is R
+    assert finality(mdm("T04", "AU", f19="UN")) is F
     assert evidence(mdm("T11", "AU", "-")).retracts
 
 
@@ -216,12 +388,16 @@ def test_a_cancelled_document_is_taken_back() -> None:
         ("", "P", P),
         ("ZZ", "C", C),
         ("", "", P),
+        ("AU", "C", C),
+        ("AU", "F D", C),
         ("AU", "W", R),
+        ("AU", "F W", R),
         ("AU", "D", R),
+        ("AU", "D D", R),
     ],
 )
 def test_txa_17_comes_before_obx_11(completion: str, observed: str, expected: Finality) -> None:
-    assert finality(mdm("T02", completion, observed)) is expected
+    assert finality(mdm("T02", completion, *(observed.split() or ("",)))) is expected
 
 
 def test_a_document_of_the_wrong_patient_says_so() -> None:
@@ -234,8 +410,61 @@ def test_a_revision_is_known_by_what_it_revises() -> None:
     assert reading.evidence is not None
     assert isinstance(reading.event, ReportReceived)
     assert reading.evidence.document.value == "DOC9"
-    assert reading.event.document.value == "DOC10"
+    assert (reading.event.document.value, reading.event.replaces.value) == ("DOC10", "DOC9")
     assert evidence(mdm("T02", "AU", f13="DOC8")).document.value == "DOC9"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "adds", "replaces"),
+    [("T02", False, ""), ("T04", False, ""), ("T06", True, "DOC8"), ("T08", False, "DOC8"), ("T10", False, "DOC8")],
+)
+def test_an_addendum_stands_beside_and_an_edit_or_a_replacement_in_place(
+    trigger: str, adds: bool, replaces: str
+) -> None:
+    event = told(mdm(trigger, "AU", f13="DOC8"), SPECIALIST).event
+    unnamed = told(mdm(trigger, "AU"), SPECIALIST).event
+
+    assert isinstance(event, ReportReceived)
+    assert isinstance(unnamed, ReportReceived)
+    assert (event.adds, event.replaces.value) == (adds, replaces)
+    assert unnamed.replaces.value == ("DOC9" if replaces else "")
+
+
+@pytest.mark.parametrize("field", [5, 9, 10, 22])
+def test_whoever_wrote_or_signed_it_is_its_author(field: int) -> None:
+    assert evidence(mdm("T02", **{f"f{field}": f"99^Typist~{OTHER_NPI}^DOE"})).provider == OTHER_NPI
+
+
+def test_a_document_that_answers_several_orders_is_read_once_for_each() -> None:
+    several = all_told(mdm("T02", f14="ORD77^EHR~ORD78^EHR~ORD77^EHR"), SPECIALIST)
+    grouped = all_told(
+        mdm("T02", f14="").replace("TXA|", "ORC|RE|ORD77^EHR\nOBR|1\nORC|RE|ORD78^EHR\nOBR|2|ORD78^EHR\nTXA|"),
+        SPECIALIST,
+    )
+
+    for readings in (several, grouped):
+        assert [one.evidence.placer.value for one in readings if one.evidence] == ["ORD77", "ORD78"]
+        assert readings[0].events == readings[1].events
+
+
+def test_a_header_that_names_another_order_than_the_order_segments_is_a_conflict() -> None:
+    other = mdm("T02").replace("TXA|", "ORC|RE|ORD79^EHR\nOBR|1\nTXA|")
+    same = mdm("T02").replace("TXA|", "ORC|RE|ORD77\nOBR|1\nTXA|")
+
+    assert evidence(other).conflict == "the document header and the order segments name two orders"
+    assert evidence(same).conflict == ""
+
+
+def test_a_document_of_two_patients_is_for_a_person() -> None:  # F-E16
+    with pytest.raises(MessageFault, match="PID: "):
+        told(mdm("T02") + "\n" + OTHER_PID, SPECIALIST)
+
+
+def test_the_visits_number_links_too() -> None:
+    found = evidence(mdm("T02").replace("TXA|", segment("PV1", f19="V55^^^CENT") + "\nTXA|"))
+
+    assert found.visit == Identifier(value="V55", authority="CENT")
+    assert "visit PV1-19" in found.fields
 
 
 def test_without_txa_14_the_order_segments_say_which_order() -> None:

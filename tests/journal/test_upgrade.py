@@ -12,7 +12,10 @@ from referral_engine.journal.database import open_database
 from referral_engine.journal.digests import effect_digest
 from referral_engine.journal.journal import Journal
 from referral_engine.journal.rows import BindingKind
+from referral_engine.journal.scrub import scrub
+from referral_engine.loop.referral import Identifier
 from tests.journal.made import KEY, a_referral
+from tests.journal.test_decisions import a_decision
 
 ROWS = 25
 MESSAGE = """
@@ -79,6 +82,53 @@ def test_everything_is_there_afterwards_and_a_copy_from_before(tmp_path: Path, k
     assert copy.execute("SELECT count(*) FROM messages").fetchone()[0] == ROWS
     assert "digest" not in copy.execute("SELECT sql FROM sqlite_master WHERE name = 'messages'").fetchone()[0]
     copy.close()
+
+
+BINDING = "INSERT INTO bindings VALUES ('filler', 'F-1', 'LAB', 'K7QD-0001', 7)"
+
+
+def before_matching(path: Path, key: bytes | None) -> None:
+    """The same journal as it was before decisions were kept, with a number that points at its referral."""
+    of_the_first_release(path, key)
+    connection = open_database(str(path), key)
+    connection.execute("BEGIN")
+    database = schema.sqlite_utils.Database(connection, recursive_triggers=False, execute_plugins=False)
+    schema.STEPS.apply(database, stop_before="0004-matching")
+    connection.execute(BINDING)
+    connection.execute("UPDATE instance SET schema_hash = ?", (schema.schema_hash(connection),))
+    connection.execute("COMMIT")
+    connection.close()
+
+
+@pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
+def test_a_journal_from_before_decisions_learns_them_and_keeps_its_numbers(tmp_path: Path, key: bytes | None) -> None:
+    # P19: the step that keeps decisions and merges, binds visits and charges, and lets messages be reduced
+    path = tmp_path / "journal.db"
+    before_matching(path, key)
+
+    journal = Journal.open(str(path), key)
+
+    assert "a copy from before lies at" in journal.note
+    with journal.batch(2) as unit:
+        assert unit.bound(BindingKind.FILLER, "F-1", "LAB") == ("K7QD-0001",)
+        assert (unit.purging.through, unit.purging.aged_through) == (0, 0)
+        unit.bind(BindingKind.VISIT, Identifier(value="V-1"), "K7QD-0001")
+        unit.add_decision(a_decision(7, referral="K7QD-0001"))
+        assert unit.parked(BindingKind.PLACER, "P8") == (8,)
+        unit.purging.reduce([8], lambda _raw: b"MSH|", 2)
+    found = journal.read().message(8)
+    assert found is not None
+    assert (found.raw, found.purged_at) == (b"MSH|", 2)
+    assert [row.message for row in journal.read().decisions_of("K7QD-0001")] == [7]
+    assert journal.read().message(9).purged_at == 0  # type: ignore[union-attr]  # it is there
+    report = scrub(journal._connection)
+    assert report.whole, report
+    journal.close()
+    again = Journal.open(str(path), key)
+    with again.batch(3) as unit:
+        assert unit.bound(BindingKind.VISIT, "V-1") == ("K7QD-0001",)
+        assert unit.parked(BindingKind.PLACER, "P8") == ()
+    again.close()
 
 
 def test_the_next_start_upgrades_nothing_and_leaves_the_copy(tmp_path: Path) -> None:

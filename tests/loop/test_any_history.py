@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from referral_engine.base.values import replace
 from referral_engine.loop.clocks import Deadline, deadlines
 from referral_engine.loop.effects import CloseTasks, OpenTask, Purpose, Recipient, Send, TaskKind, Withdraw
 from referral_engine.loop.events import (
@@ -19,6 +20,7 @@ from referral_engine.loop.events import (
     DeadlinePassed,
     DeliverySettled,
     Event,
+    EvidenceUndone,
     OrderChanged,
     Outcome,
     PatientAnswered,
@@ -46,6 +48,7 @@ from referral_engine.loop.states import (
     Status,
     Urgency,
 )
+from referral_engine.loop.undoing import first_of, replayed, without
 from tests.builders import ORDERED_AT, a_patient, a_policy, an_order, ordered
 
 REPEATING = {Kind.OPEN_30, Kind.HOLD_REMIND, Kind.CLOSURE_ACCEPTED, Kind.CANCEL_CONFIRM}
@@ -106,11 +109,12 @@ def events(draw: st.DrawFn, at: datetime, urgency: Urgency) -> Event:
         more = {"reason": "", "ending": draw(st.sampled_from(Ending))}
     elif kind is TaskClosed:
         more = {"kind": draw(st.sampled_from(TaskKind))}
+    more.setdefault("message", draw(st.integers(0, 9)))
     return kind(at=at, **more)  # type: ignore[arg-type]  # each kind got its own fields
 
 
 EVENTS: list[type[Event]] = [
-    *Event.__args__,
+    *(kind for kind in Event.__args__ if kind is not EvidenceUndone),  # it has a rule of its own
     # What moves most is drawn more often.
     *[ReportReceived, AppointmentBooked, DeliverySettled, PatientAttended, AppointmentCancelled] * 2,
 ]
@@ -157,6 +161,15 @@ class AnyHistory(RuleBasedStateMachine):
             policy=self.policy,
         )
         self.referral = decision.referral
+        first = ReferralOrdered(
+            at=ORDERED_AT,
+            patient=patient,  # type: ignore[arg-type]  # a patient
+            order=an_order(urgency=urgency),
+            hold=hold,
+            duplicate_of=duplicate_of,
+        )
+        self.first = replace(first_of(first, self.referral), hold=Hold(), duplicate_of="")
+        self.history: list[Event] = [first]
 
     @rule(wait=lengths, draw=st.data())
     def something_happens(self, wait: timedelta, draw: st.DataObject) -> None:
@@ -179,6 +192,23 @@ class AnyHistory(RuleBasedStateMachine):
             assert following.due_at > self.now, "a repeating clock that fired is due in the future"
             assert decision.referral.closure not in OVER
 
+    @rule(message=st.integers(1, 9), wait=lengths)
+    def what_a_message_said_is_undone(self, message: int, wait: timedelta) -> None:
+        if all(event.message != message for event in self.history):
+            return
+        self.now += wait
+        undone = without(self.first, self.history, {message}, self.policy)
+        assert undone.replayed == self.referral, "a history decided again comes to the same"
+        event = EvidenceUndone(
+            at=self.now,
+            taken_back=(message,),
+            restored=undone.restored,
+            told=tuple(send for sends in undone.wrong for send in sends),
+            wanted=undone.wanted,
+            pointless=undone.pointless,
+        )
+        assert self._apply(event).referral == undone.restored
+
     def _apply(self, event: Event) -> Decision:
         before = self.referral
         decision = decide(before, event, self.policy)
@@ -187,6 +217,7 @@ class AnyHistory(RuleBasedStateMachine):
         closed_now = before.closure is not Closure.CLOSED and decision.referral.closure is Closure.CLOSED
         assert not closed_now or (isinstance(event, DeliverySettled) and event.to is Recipient.EHR)
         self.referral = decision.referral
+        self.history.append(event)
         return decision
 
     def _running(self) -> tuple[Deadline, ...]:
@@ -199,6 +230,11 @@ class AnyHistory(RuleBasedStateMachine):
     def tracks_are_in_their_enums(self) -> None:
         for track, states in TRACKS.items():
             assert type(getattr(self.referral, track)) is states
+
+    @invariant()
+    def a_history_decided_again_comes_to_the_same(self) -> None:
+        if len(self.history) % 5 == 0:  # now and then: it costs as much as the whole history
+            assert replayed(self.first, self.history, self.policy) == self.referral
 
     @invariant()
     def status_is_always_something(self) -> None:

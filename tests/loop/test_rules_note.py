@@ -8,7 +8,7 @@ from referral_engine.base.values import replace
 from referral_engine.loop.effects import Purpose, Recipient, TaskKind
 from referral_engine.loop.events import Outcome, PatientAttended, PatientMissed, ReferralAccepted
 from referral_engine.loop.policy import Capabilities, Kind
-from referral_engine.loop.referral import Finality, Referral
+from referral_engine.loop.referral import Finality, Identifier, Referral
 from referral_engine.loop.rules import decide
 from referral_engine.loop.states import Closure, Dispatch, Note, Status
 from tests.builders import ORDERED_AT, a_policy, a_referral, told
@@ -189,7 +189,9 @@ def test_a_correction_after_closure_goes_to_the_ordering_provider_again() -> Non
 
 
 def test_a_further_final_note_after_closure_is_an_addition() -> None:
-    decision = decide(CLOSED, note(at=AFTER, message=61), POLICY)
+    another = replace(note(at=AFTER, message=61), document=Identifier(value="DOC-2"))
+
+    decision = decide(CLOSED, another, POLICY)
 
     assert sends(decision) == [(Recipient.EHR, Purpose.CORRECTION, "addition")]
 

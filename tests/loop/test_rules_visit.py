@@ -10,6 +10,7 @@ from referral_engine.loop.events import (
     Answer,
     AppointmentVoided,
     CancelRequested,
+    Event,
     Outcome,
     PatientAttended,
     PatientMissed,
@@ -238,6 +239,22 @@ def test_an_older_appointments_cancel_does_not_cancel_the_newer() -> None:
     for event in (cancelled("APT-1"), replace(MISSED, appointment=number("APT-1")),
                   AppointmentVoided(at=ORDERED_AT, appointment=number("APT-1"))):  # fmt: skip
         assert decide(moved, event, POLICY).referral is moved
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        cancelled(appointment="APT-9"),
+        AppointmentVoided(at=ORDERED_AT + DAY, appointment=number("APT-9")),
+        PatientMissed(at=VISIT_AT, appointment=number("APT-9")),
+    ],
+    ids=["cancelled", "voided", "missed"],
+)
+def test_news_of_a_time_nobody_told_us_of_is_a_persons_question_and_ends_no_other(event: Event) -> None:
+    decision = decide(BOOKED, event, POLICY)
+
+    assert decision.referral.appointment is Appointment.BOOKED
+    assert set(opened(decision)) == {TaskKind.ANOMALY}
 
 
 def test_a_cancel_that_names_no_appointment_means_the_one_in_force() -> None:

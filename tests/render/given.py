@@ -134,6 +134,16 @@ MDM = (
     "OBX|1|TX|||Zażółć: no finding.\r"
     "OBX|2|ED|PDF^Scan^L||^application^pdf^Base64^JVBERi0xLjQK||||||F\r"
 ).encode()
+REF = (
+    b"MSH|^~\\&|EPIC|SPRINGFIELD|REFERRAL_ENGINE|REFERRALS|20260301080000-0600||REF^I12^REF_I12|MSG00001|P|2.5.1\r"
+    b"RF1|P|R|MED|WR||ORD-1001^EHR|20260301080000-0600|||S^Second opinion|EX1^HUB\r"
+    b"PRD|RP|Harker^Mina|||||1234567893^UPIN\r"
+    b"PRD|RT|Lakeside Cardiology|||||1093817465^UPIN\r"
+    b"PID|1||MRN77001^^^SPRINGFIELD^MR||Quimbleton^Ottoline^M||19580412|F\r"
+    b"DG1|1||I48.91^Unspecified atrial fibrillation^I10|||W\r"
+    b"OBR|1|||93000^Cardiology consult^L\r"
+    b"PV1|1|O\r"
+)
 
 
 def setting(**changes: object) -> Setting:

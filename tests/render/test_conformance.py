@@ -1,8 +1,8 @@
 """Every message the engine writes is what HL7 v2.5.1 says it must be, as hl7apy reads the standard.
 
-Two quirks of hl7apy: it knows no OSU^O51, which is why status travels as ORM^O01; and it treats the choice of order
-details in ORM_O01 (OBR or RQD or RQ1 or RXO or ODS or ODT) as a sequence, so it misses the five that were not chosen.
-Those five complaints, and no others, are left out here.
+Two quirks of hl7apy: it knows no OSU^O51, whose segments test_x360 looks at one by one; and it treats the choice of
+order details in ORM_O01 (OBR or RQD or RQ1 or RXO or ODS or ODT) as a sequence, so it misses the five that were not
+chosen. Those five complaints, and no others, are left out here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from referral_engine.channels.engine import EhrSettings
 from referral_engine.loop.effects import Purpose, Recipient
 from referral_engine.loop.referral import Document, Finality, Identifier, Provider
 from referral_engine.render.render import render
-from tests.render.given import AT, MDM, ORDER, ORM, ORU, REFERRAL, engine_with, setting, to
+from tests.render.given import AT, MDM, ORDER, ORM, ORU, REF, REFERRAL, engine_with, setting, to
 
 NOT_CHOSEN = tuple(
     f"Missing required child ORM_O01_OBRRQDRQ1RXOODSODT_SUPPGRP.{name}" for name in "RQD RQ1 RXO ODS ODT".split()
@@ -50,6 +50,7 @@ SPECIALIST, EHR = Recipient.SPECIALIST, Recipient.EHR
         (Purpose.ORDER, ORM),
         (Purpose.ORDER, b""),
         (Purpose.ORDER_CHANGE, ORM),
+        (Purpose.ORDER, REF),
         (Purpose.CANCEL, b""),
         (Purpose.SECOND_NOTICE, b""),
         (Purpose.STATUS_CHECK, b""),

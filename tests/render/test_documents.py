@@ -127,7 +127,9 @@ def test_reports_on_other_orders_in_the_same_message_are_not_filed_with_this_one
     assert b"other order" not in filed(source=source)
     assert b"other order" not in filed(source=source, book=AS_RESULT)
     unnumbered = source.replace(b"ORD-1001", b"X-1").replace(b"ORD-2002", b"X-2")
-    assert b"other order" in filed(source=unnumbered)  # the sender uses its own numbers: nothing can be told apart
+    assert b"other order" not in filed(source=unnumbered)  # the document's own number tells them apart
+    unknown = unnumbered.replace(b"D-1^CARDIO", b"D-7")
+    assert b"other order" in filed(source=unknown)  # the sender uses its own numbers: nothing can be told apart
 
 
 def test_a_correction_replaces_the_document_the_ehr_has():

@@ -13,7 +13,7 @@ from referral_engine.loop.effects import Purpose, Recipient
 from referral_engine.loop.referral import Identifier
 from referral_engine.loop.states import Urgency
 from referral_engine.render.render import render
-from tests.render.given import CHANNEL, FAX, ORDER, ORM, REFERRAL, engine_with, setting, to
+from tests.render.given import CHANNEL, FAX, ORDER, ORM, REF, REFERRAL, by_fax, engine_with, setting, to
 
 
 def rendered(purpose=Purpose.ORDER, source=b"", referral=REFERRAL, **changes):
@@ -191,3 +191,19 @@ def test_an_authority_that_is_an_oid_is_written_as_one():
     referral = replace(REFERRAL, order=replace(ORDER, placer=Identifier(value="9", authority="1.2.3.4")))
 
     assert b"|9^^1.2.3.4^ISO|" in rendered(Purpose.CANCEL, b"", referral).body
+
+
+def test_a_referral_that_came_as_ref_is_forwarded_as_ref_with_our_number_beside_theirs():
+    body = render(to(Recipient.SPECIALIST, Purpose.ORDER), REFERRAL, setting(source=REF)).body
+
+    came, sent = REF.decode().split("\r"), body.decode().split("\r")
+    assert sent[0].split("|")[2:6] == ["REFERRAL_ENGINE", "REFERRALS^1.2.840.114350.7^ISO", "LAKESIDE", "CARDIO"]
+    assert sent[0].split("|")[8] == "REF^I12^REF_I12"
+    assert sent[1] == came[1] + "~RE-0042^REFERRAL_ENGINE^1.2.840.114350.7^ISO"
+    assert sent[2:] == came[2:]
+
+
+def test_a_referral_that_came_as_ref_can_be_faxed():
+    made = render(to(Recipient.SPECIALIST, Purpose.ORDER), REFERRAL, setting(source=REF, channel=by_fax()))
+
+    assert made.body.startswith(b"%PDF")

@@ -39,12 +39,13 @@ def lost_acks(told: Iterable[Told], messages: Sequence[MessageRow]) -> list[str]
     """P1: whoever was told something finds its exact bytes in the journal, and that answer beside them."""
     stored: dict[bytes, set[bytes]] = defaultdict(set)
     for row in messages:
-        stored[row.raw].add(row.answer)
+        stored[_hash_of(row)].add(row.answer)
     wrong = []
     for one in told:
-        if one.raw not in stored:
+        came = hashlib.sha256(one.raw).digest()
+        if came not in stored:
             wrong.append(f"LOST: a message was answered {one.code} and is not stored ({_short(one.raw)})")
-        elif one.answer not in stored[one.raw]:
+        elif one.answer not in stored[came]:
             wrong.append(f"a message was answered {one.code} with an answer that is not stored ({_short(one.raw)})")
     return _few(wrong)
 
@@ -61,10 +62,10 @@ def changed_answers(told: Iterable[Told]) -> list[str]:
 
 def stored_twice(messages: Sequence[MessageRow]) -> list[str]:
     """P2: no two rows hold the same bytes of the same sender."""
-    count = Counter((row.key.partner, row.raw) for row in messages)
+    count = Counter((row.key.partner, _hash_of(row)) for row in messages)
     return _few(
-        f"DOUBLED: the same bytes are stored {number} times ({_short(raw)})"
-        for (_, raw), number in count.items()
+        f"DOUBLED: the same bytes are stored {number} times (SHA-256 {sha256.hex()})"
+        for (_, sha256), number in count.items()
         if number > 1
     )
 
@@ -74,8 +75,35 @@ def broken_custody(messages: Sequence[MessageRow]) -> list[str]:
     return _few(
         f"message {row.sequence}: its bytes are not the bytes that were hashed"
         for row in messages
-        if hashlib.sha256(row.raw).digest() != row.key.sha256
+        if _hash_of(row) != row.key.sha256
     )
+
+
+def reduced_wrongly(reading: Reading, messages: Sequence[MessageRow]) -> list[str]:
+    """P3, P17: only what concerns nobody was reduced, to its header, by a purge that stands in the audit."""
+    spans = [
+        (int(found[1]), int(found[2]))
+        for (target,) in reading._connection.execute("SELECT object FROM audit WHERE action = 'purged'").fetchall()
+        if (found := SEALED.fullmatch(target))
+    ]
+    cited = {row[0] for row in reading._connection.execute("SELECT message FROM events").fetchall()}
+    reduced = [row for row in messages if row.purged_at]
+    return _few(
+        f"message {row.sequence} was reduced, and {why}"
+        for row in reduced
+        for why, holds in (
+            ("no line of the audit says so", not any(first <= row.sequence <= last for first, last in spans)),
+            ("it is no no-op of nobody", row.disposition is not Disposition.NO_OP or bool(row.referral)),
+            ("an event cites it", row.sequence in cited),
+            ("more than its header is left", b"\r" in row.raw),
+        )
+        if holds
+    )
+
+
+def _hash_of(row: MessageRow) -> bytes:
+    """The hash of the bytes that came: of what is stored, or what the key says of a reduced one."""
+    return row.key.sha256 if row.purged_at else hashlib.sha256(row.raw).digest()
 
 
 def broken_sums(reading: Reading) -> list[str]:
@@ -281,6 +309,7 @@ def wrong_inside(reading: Reading, book: Book) -> list[str]:
     calendar = engine.calendars.get("default") or next(iter(engine.calendars.values()))
     default = Policy(calendar=calendar, clocks=engine.clocks, duplicate_days=engine.duplicate_days)
     wrong = stored_twice(messages) + broken_custody(messages) + broken_sums(reading) + one_effect_a_cause(effects)
+    wrong += reduced_wrongly(reading, messages)
     wrong += unaudited(reading, messages) + altered(reading)
     events: list[EventRow] = []
     for story in all_stories(reading):

@@ -101,10 +101,6 @@ class Pen:
             before=(f"EVN|A40|{_time(at)}",),
         )  # fmt: skip
 
-    def stranger(self, number: int, at: datetime) -> bytes:
-        """ADT^A08 about a patient nobody referred."""
-        return self._made("EHR|SPRINGFIELD", "ADT^A08^ADT_A01", at, number, (), before=(f"EVN|A08|{_time(at)}",))
-
     def _made(
         self, sender: str, kind: str, at: datetime, patient: int, after: tuple[str, ...], before: tuple[str, ...] = ()
     ) -> bytes:

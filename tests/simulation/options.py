@@ -25,6 +25,7 @@ class Options:
     absences: int = 0  # how often somebody's port is not reached for a while
     poisons: int = 0  # messages that break their handling
     deadly: int = 0  # messages whose handling ends the process
+    stories: int = 0  # of the generator, told from beginning to end
     twins: bool = False  # a second interface of the EHR sends some messages at the same time
 
 
@@ -59,4 +60,5 @@ def options_of(seed: int) -> Options:
         poisons=chance.choice((0, 0, 1, 3)),
         deadly=chance.choice((0, 0, 0, 1)),
         twins=chance.random() < 0.4,
+        stories=chance.choice((0, 1, 2, 4)),
     )

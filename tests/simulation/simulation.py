@@ -23,6 +23,7 @@ from referral_engine.flow.inputs import OutboxDecision, PatientReplied, TaskDone
 from referral_engine.journal.journal import Journal
 from referral_engine.journal.reading import Reading
 from referral_engine.journal.rows import EffectState
+from referral_engine.stories.script import Line
 from tests.simulation import checkers, made_messages
 from tests.simulation.actors import Around, Receiver, Sender
 from tests.simulation.faults import Ground
@@ -32,8 +33,10 @@ from tests.simulation.life import JOURNAL, Life
 from tests.simulation.made_messages import CLINICS, FAX, HEART, IMAGING, Pen, Visit
 from tests.simulation.network import Network
 from tests.simulation.options import Options, options_of
+from tests.simulation.reviewing import word_of_a_reviewer
 from tests.simulation.scheduler import START, Scheduler, WallClock
 from tests.simulation.site import DEADLY, EHR_PORT, POISON, PORT, site_book
+from tests.simulation.told_stories import family_in, placer_in, stranger, told_stories
 
 QUIET_SECONDS_MAX: Final = 900.0  # after everything is healed, how long until all must be at its end
 GRACE_SECONDS: Final = 20.0  # a sending that is due may be under way
@@ -101,6 +104,8 @@ class Simulation:
         )  # fmt: skip
         self.pen = Pen()
         self.visits: dict[int, Visit] = {}
+        self.families: set[str] = set()  # of the stories' patients
+        self.placers: set[bytes] = set()  # of the stories' orders
         self.senders = {
             name: Sender(self.around, name, PORT, window=options.window)
             for name in ("ehr", "ehr-twin", HEART.channel, IMAGING.channel, "scanner")
@@ -154,6 +159,9 @@ class Simulation:
             later(chance.random() * span, self._order, number)
         for number in range(options.strangers):
             later(chance.random() * span, self._stranger, number)
+        apart = Random(f"stories {options.seed}")
+        for moment, line in told_stories(self.book, self.clock.now(), options.stories, span, apart):
+            later(moment, self._tell, line)
         for _ in range(options.clock_steps):
             later(chance.random() * options.seconds, self._step_clock)
         for _ in range(options.absences):
@@ -196,10 +204,17 @@ class Simulation:
             later(chance.random() * 3, lambda: self._say(clinic.channel, pen.note(visit, self.clock.now())))
 
     def _stranger(self, number: int) -> None:
-        raw = self.pen.stranger(900 + number % 5, self.clock.now())
         if self.chance.random() < 0.1:
-            raw = b"MSH|^~\\&|no message, and number %d" % number
-        self.senders["ehr"].send(raw)
+            self.senders["ehr"].send(b"MSH|^~\\&|no message, and number %d" % number)
+            return
+        self._tell(stranger(self.book, self.clock.now(), number, Random(f"stranger {self.options.seed} {number}")))
+
+    def _tell(self, line: Line) -> None:
+        """One message of the generator; the engine may do with it what it likes, but never lose or repeat it."""
+        raw = line.write()
+        self.families.add(family_in(raw))
+        self.placers.add(placer_in(raw))
+        self._say(line.feed, raw)
 
     def _poison(self, number: int, kind: str) -> None:
         """A message whose handling breaks; what was sent behind it must go on."""
@@ -210,10 +225,11 @@ class Simulation:
         """An order came: accept or decline, book, see the patient, write; or some of it, or not at all."""
         if b"|ORM^O01" not in frame or b"\rORC|NW|" not in frame:
             return
-        number = int(frame.split(b"\rORC|NW|", 1)[1].split(b"^", 1)[0].lstrip(b"P") or b"0")
-        visit = self.visits.get(number)
+        placer = frame.split(b"\rORC|NW|", 1)[1].split(b"^", 1)[0]
+        visit = self.visits.get(int(placer[1:])) if placer[:1] == b"P" and placer[1:].isdigit() else None
         if visit is None:
-            self.findings.append(f"a clinic received an order {number} that nobody wrote")
+            if placer not in self.placers:  # a story goes on by itself, whatever the clinic hears
+                self.findings.append(f"a clinic received an order {placer!r} that nobody wrote")
             return
         chance, pen, name, later = self.chance, self.pen, visit.clinic.channel, self.scheduler.later
         say, now = self._say, self.clock.now
@@ -269,6 +285,9 @@ class Simulation:
                 words["end"] = "cancelled"
             task = chance.choice(tasks)
             submit(TaskDone(task=task.id, by="ana", note="done", **words)).addErrback(lambda _: None)
+        reviewed = word_of_a_reviewer(reading, chance)
+        if reviewed is not None:
+            submit(reviewed).addErrback(lambda _: None)
         owed = reading.outbox(limit=20)
         if owed and chance.random() < 0.15:
             decision = OutboxDecision(effect=chance.choice(owed).id, decision=chance.choice(DECISIONS), by="ana")
@@ -378,7 +397,7 @@ class Simulation:
             received = [*self.ledger.received, *self._files()]
             self.findings += checkers.wrong_inside(reading, self.book)
             self.findings += checkers.wrong_outside(reading, self.ledger.told, received)
-            self.findings += checkers.spoken_of(made_messages.canaries(), self.logged)
+            self.findings += checkers.spoken_of([*made_messages.canaries(), *self.families], self.logged)
         finally:
             journal.close()
 

@@ -62,13 +62,13 @@ class _Fragile:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._true, name)
 
-    def matches(self, message: Message) -> bool:
+    def matches(self, message: Message, referred_to: str = "") -> bool:
         poison = message.value("IN1-14")
         if poison == DEADLY:
             self._die()
         if poison in {POISON, DEADLY}:
             raise ZeroDivisionError(f"cannot match {message.value('PID-5')}")
-        return bool(self._true.matches(message))
+        return bool(self._true.matches(message, referred_to))
 
 
 def _near(channel: Channel) -> Channel:

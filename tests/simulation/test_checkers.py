@@ -96,6 +96,9 @@ FALSIFIED: dict[str, Callable[[Honest], list[str]]] = {
     "the second answer differs": lambda it: checkers.changed_answers([*it.told, replace(it.told[0], answer=b"MSH|x")]),
     "a message is stored twice": lambda it: checkers.stored_twice([*it.messages, replace(it.messages[0], sequence=99)]),
     "a stored byte was changed": lambda it: checkers.broken_custody([replace(it.messages[0], raw=it.messages[0].raw + b"x")]),
+    "something that happened was reduced": lambda it: checkers.reduced_wrongly(
+        it.stage.journal.read(), [replace(it.messages[0], raw=b"MSH|", purged_at=9)]
+    ),
     "a delivered sending never came": lambda it: checkers.wrong_queue(it.received[1:], it.effects),
     "a delivered sending was refused": lambda it: checkers.wrong_queue(
         [replace(it.received[0], taken=False), *it.received[1:]], it.effects

@@ -1,0 +1,1 @@
+"""Made-up traffic: whole loops as messages, with what each must cause beside it."""
