@@ -280,7 +280,7 @@ def message() -> None:
 
     \b
     Example:
-      referral-engine message sample_messages/orm-o01-imaging.hl7 --conformance
+      referral-engine message sample_messages/orm-o01-imaging-mri.hl7 --conformance
       referral-engine message show 42
     """
 

@@ -38,7 +38,7 @@ def read_file(file: str, *, conformance: bool, as_json: bool) -> None:
 
     \b
     Example:
-      referral-engine message read sample_messages/orm-o01-imaging.hl7 --conformance
+      referral-engine message read sample_messages/orm-o01-imaging-mri.hl7 --conformance
     """
     framing = framing_of(Path(file).read_bytes())
     told = [_read(raw, conformance=conformance) for raw in framing.messages]

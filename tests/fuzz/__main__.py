@@ -26,7 +26,7 @@ def main() -> None:
     name, *words = sys.argv[1:] or [""]
     if name not in TARGETS:
         sys.exit(f"python -m tests.fuzz {{{','.join(TARGETS)}}} [libFuzzer's words]")
-    with atheris.instrument_imports(include=["referral_engine.base", "referral_engine.hl7"]):
+    with atheris.instrument_imports(include=["referral_engine.base", "referral_engine.hl7", "referral_engine.intake"]):
         target = import_module(f"tests.fuzz.{name}").target
     limits = [
         f"-max_len={INPUT_BYTES_MAX}",

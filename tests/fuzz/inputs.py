@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
-TARGETS: Final = ("deframer", "parser", "escapes", "batches", "acks")
+TARGETS: Final = ("deframer", "parser", "escapes", "batches", "acks", "intake", "door")
+SAMPLES: Final = Path(__file__).resolve().parents[2] / "sample_messages"
 
 ORDER: Final = (
     b"MSH|^~\\&|EHR|SPRINGFIELD|REFERRAL_ENGINE|SPRINGFIELD|20260302090000-0600||ORM^O01^ORM_O01|C1|P|2.5.1|||AL|NE|USA|UNICODE UTF-8\r"
@@ -65,6 +67,9 @@ def seeds_of(target: str) -> list[bytes]:
     """The inputs a target begins with."""
     assert target in TARGETS, "a target of this folder"
     bodies = (*_STREAMS, *map(framed, MESSAGES)) if target == "deframer" else MESSAGES
+    if target in ("intake", "door"):
+        bodies = (*MESSAGES, *(path.read_bytes() for path in sorted(SAMPLES.rglob("*.hl7"))))
+        return [bytes([number % 256, 0]) + body for number, body in enumerate(bodies)]
     return [options + body for body in bodies for options in _OPTIONS]
 
 
