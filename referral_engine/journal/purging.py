@@ -29,7 +29,9 @@ _HELD = """
 SELECT
     EXISTS (SELECT 1 FROM events WHERE message = ?1 AND message > 0)
     OR EXISTS (SELECT 1 FROM decisions WHERE message = ?1 AND referral <> '')
-    OR EXISTS (SELECT 1 FROM merges WHERE message = ?1),
+    OR EXISTS (
+        SELECT 1 FROM merges AS m JOIN bindings AS b ON b.kind = 'patient' AND b.value IN (m.survivor, m.retired)
+        WHERE m.message = ?1),
     EXISTS (SELECT 1 FROM tasks WHERE message = ?1 AND message > 0 AND state <> 'done')
     OR EXISTS (SELECT 1 FROM barriers WHERE message = ?1)
 """
@@ -56,7 +58,7 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What forbids that the bytes of a message go."""
 
-    for_good: bool  # an event, a decision that names a referral or a merge cites it
+    for_good: bool  # an event, a decision that names a referral or a merge of somebody we track cites it
     for_now: bool  # an open task or a barrier speaks of it
 
 

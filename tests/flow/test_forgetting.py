@@ -10,6 +10,7 @@ import pytest
 
 from referral_engine.base.clock import ManualClock, to_micros
 from referral_engine.base.errors import Altered
+from referral_engine.base.ident import Phi
 from referral_engine.base.values import replace
 from referral_engine.channels.book import Book, read_book
 from referral_engine.channels.keeping import Keeping
@@ -25,7 +26,7 @@ from referral_engine.journal.purging import Passed
 from referral_engine.journal.rows import BindingKind, DecisionRow, Disposition, MergeRow, MessageRow
 from referral_engine.journal.scrub import scrub
 from referral_engine.loop.matching import About, Evidence
-from referral_engine.loop.referral import Patient
+from referral_engine.loop.referral import Patient, PatientId
 from tests.channels.shipped import shipped_files
 from tests.flow.stage import (
     BOOKING,
@@ -183,12 +184,8 @@ def test_what_anything_cites_is_kept_whole_for_good(holds: str) -> None:
     receipt = stage.receive(STRANGER)
     with stage.journal.batch(to_micros(START)) as unit:
         if holds == "a merge":
-            unit.add_merge(
-                MergeRow(
-                    id=0, kind="merge", survivor="1", survivor_authority="A", retired="2", retired_authority="A",
-                    message=receipt.sequence, at=1,
-                )
-            )  # fmt: skip
+            unit.add_merge(_merge("1", "2", receipt.sequence))
+            unit.bind(BindingKind.PATIENT, PatientId(value=Phi("2"), authority="A"), referral)
         elif holds == "an event":
             event = unit.events(referral)[0]
             unit.add_event(replace(event, sequence=unit.next_sequence(), message=receipt.sequence))
@@ -199,6 +196,26 @@ def test_what_anything_cites_is_kept_whole_for_good(holds: str) -> None:
     ticked(stage, START + timedelta(days=90))
 
     assert row(stage, receipt).raw == STRANGER
+
+
+def test_a_merge_of_two_records_of_nobody_we_track_is_reduced_and_still_holds() -> None:
+    stage = engine()
+    receipt = stage.receive(STRANGER)
+    with stage.journal.batch(to_micros(START)) as unit:
+        unit.add_merge(_merge("1", "2", receipt.sequence))
+
+    ticked(stage, START + timedelta(days=90))
+
+    assert row(stage, receipt).purged_at
+    with stage.journal.batch(to_micros(START)) as unit:
+        assert [known.value.reveal() for known in unit.aliases(Phi("2"), "A")] == ["1"]
+
+
+def _merge(survivor: str, retired: str, message: int) -> MergeRow:
+    return MergeRow(
+        id=0, kind="merge", survivor=survivor, survivor_authority="A", retired=retired, retired_authority="A",
+        message=message, at=1,
+    )  # fmt: skip
 
 
 def _decision(message: int, referral: str = "") -> DecisionRow:
