@@ -109,6 +109,9 @@ class Feed:
 
     def specialty_of(self, code: str) -> str:
         """The specialty of an order code: the longest prefix that fits; "" when none does."""
+        whole = self.specialties.get(code)
+        if whole is not None:
+            return whole
         best = ""
         for prefix in self.specialties:
             if code.startswith(prefix) and len(prefix) > len(best):

@@ -56,6 +56,7 @@ class Condition:
     line: int = 0  # in its file
     place: Path = field(init=False, repr=False, compare=False)  # the path, read once
     numbers: tuple[int, int, int, int] = field(init=False, repr=False, compare=False)  # as `Segment.text` takes them
+    spot: tuple[str, int, int] | None = field(init=False, repr=False, compare=False)  # as `Message.text` takes it
     passes: Callable[[str], bool] = field(init=False, repr=False, compare=False)  # `holds` with this test, quicker
 
     def __post_init__(self) -> None:
@@ -64,6 +65,9 @@ class Condition:
         numbers = (place.field, place.component or 1, place.subcomponent or 1, place.repetition or 1)
         object.__setattr__(self, "place", place)
         object.__setattr__(self, "numbers", numbers)
+        is_plain = place is not _NOWHERE and self.path != MESSAGE_TYPE and place.where is None
+        is_plain = is_plain and numbers[2:] == (1, 1)
+        object.__setattr__(self, "spot", (place.segment, *numbers[:2]) if is_plain else None)
         object.__setattr__(self, "passes", _as_call(self.test))
 
     @property
@@ -96,11 +100,15 @@ class Matcher:
 
         referred_to: the provider that the sender's feed finds in the message; "" when it names none.
         """
-        for condition in self.single:
-            if not condition.passes(value_at(message, condition, referred_to)):
-                return condition
+        failed = _failure_at(message, self.single, referred_to)
+        if failed is not None:
+            return failed
         for conditions in self.together:
-            failed = _failure_in_all(message.chosen(conditions[0].place), conditions)
+            place = conditions[0].place
+            if place.where is None and message.count(place.segment) < 2:  # as nearly always: none to choose among
+                failed = _failure_at(message, conditions)
+            else:
+                failed = _failure_in_all(message.chosen(place), conditions)
             if failed is not None:
                 return failed
         return None
@@ -148,15 +156,12 @@ def _as_call(test: Test) -> Callable[[str], bool]:
 
 def value_at(message: Message, condition: Condition, referred_to: str = "") -> str:
     """The text a condition compares, in the first segment that its path means; "" when absent."""
-    place = condition.place
-    if condition.path == MESSAGE_TYPE:
+    if condition.spot is not None:
+        return message.text(*condition.spot)
+    path = condition.path
+    if path == MESSAGE_TYPE:
         return message.header.type
-    if place is _NOWHERE:
-        return referred_to
-    if place.where is None:
-        return message.text(place.segment, *condition.numbers)
-    segment = next(iter(message.chosen(place)), None)
-    return "" if segment is None else segment.text(*condition.numbers)
+    return referred_to if path == REFERRED_TO else message.value(path)
 
 
 def wanted(test: Test) -> str:
@@ -172,6 +177,16 @@ def wanted(test: Test) -> str:
             return "no value"
         case _:
             assert_never(test)
+
+
+def _failure_at(message: Message, conditions: tuple[Condition, ...], referred_to: str = "") -> Condition | None:
+    """The first condition that the first segment of its name does not meet."""
+    for condition in conditions:
+        spot = condition.spot
+        value = value_at(message, condition, referred_to) if spot is None else message.text(*spot)
+        if not condition.passes(value):
+            return condition
+    return None
 
 
 def _failure_in_all(segments: list[Segment], conditions: tuple[Condition, ...]) -> Condition | None:
@@ -193,7 +208,8 @@ def _failure_in_all(segments: list[Segment], conditions: tuple[Condition, ...]) 
 def _failure_in(segment: Segment, conditions: tuple[Condition, ...]) -> Condition | None:
     """The first condition one repetition does not meet."""
     for condition in conditions:
-        if not condition.passes(segment.text(*condition.numbers)):
+        field, component, subcomponent, repetition = condition.numbers
+        if not condition.passes(segment.text(field, component, subcomponent, repetition)):
             return condition
     return None
 

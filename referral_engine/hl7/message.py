@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import repeat
+from operator import itemgetter
 from typing import Final
 
 import msgspec
 
 from referral_engine.base.errors import MessageFault
 from referral_engine.hl7 import overwrite
-from referral_engine.hl7.encoding import Delimiters, decode, refuse_wide, unescape
+from referral_engine.hl7.encoding import DEFAULT, Delimiters, decode, refuse_wide, unescape
 from referral_engine.hl7.path import Path, read_path
-from referral_engine.hl7.segment import FIELDS_KNOWN, HEADERS, NO_FIELDS, Segment, split_fields, text_in
+from referral_engine.hl7.segment import FIELDS_KNOWN, HEADERS, NO_FIELDS, SPLITS_MAX, Segment, split_fields, text_in
 
 SEGMENTS_MAX: Final = 200_000  # stops a frame of nothing but segment ends; leaves room for a report of one OBX a line
 CHOICES_MAX: Final = 1_000  # segments of one name asked about a path's condition; stops 200,000 OBX from being read
 HEADER_FIELDS_MAX: Final = 64  # stops a header of a million separators; MSH has 28 fields at most
 
 _HEADER_FIELDS: Final = [""] * 18
+_USUAL_HEAD: Final = b"MSH|^~\\&|"
 _UTF_8_BOM: Final = b"\xef\xbb\xbf"
 _LEADING_MAX: Final = 64  # stops the search for MSH behind blank lines
 
@@ -59,11 +62,12 @@ class Message:
     __slots__ = (
         "_by_name",
         "_fields",
+        "_first_lines",
         "_head_fields",
         "_header",
         "_lf_ends_segments",
         "_lines",
-        "_lines_by_name",
+        "_names",
         "_segments",
         "charset",
         "charset_flag",
@@ -92,7 +96,8 @@ class Message:
         self._lf_ends_segments = lf_ends_segments
         self._header: Header | None = None
         self._segments: list[Segment] | None = None
-        self._lines_by_name: dict[str, list[str]] | None = None
+        self._names: list[str] = []  # of the segments, one for each line
+        self._first_lines: dict[str, str] = {}  # of each name
         self._by_name: dict[str, list[Segment]] = {}  # of the names that were asked for
         self._fields: dict[str, list[str]] = {}  # of the first segment of a name, likewise
 
@@ -157,8 +162,7 @@ class Message:
     def segments(self) -> list[Segment]:
         """Every segment that is not empty, in order, unknown ones and Z-segments included."""
         if self._segments is None:
-            lines = self._lines if self._lf_ends_segments else [line.removeprefix("\n") for line in self._lines]
-            segments = [Segment(line, self.delimiters) for line in lines if line]
+            segments = [Segment(line, self.delimiters) for line in self._texts() if line]
             if self._by_name:  # the ones that were handed out stay the same ones
                 known = {name: iter(found) for name, found in self._by_name.items() if found}
                 segments = [next(known[one.name]) if one.name in known else one for one in segments]
@@ -176,12 +180,12 @@ class Message:
 
     def count(self, name: str) -> int:
         """How many segments of that name there are."""
-        return len((self._lines_by_name or self._index()).get(name, ()))
+        return self._names.count(name) if name in (self._first_lines or self._index()) else 0
 
-    def fields(self, name: str) -> Sequence[str]:
+    def fields(self, name: str) -> list[str]:
         """`Segment.fields` of the first segment of that name; nothing but "" when there is none.
 
-        Item 0 is the name, and so "" for a segment that is absent.
+        Item 0 is the name, and so "" for a segment that is absent. The list is not the caller's own.
         """
         return self._fields.get(name) or self._split_first(name)
 
@@ -192,19 +196,20 @@ class Message:
         or the HL7 null. Raises AssertionError for a bad path and MessageFault beyond the segment's limits.
         """
         place = read_path(path) or Path.parse(path)
-        numbers = (place.field, place.component or 1, place.subcomponent or 1, place.repetition or 1)
-        if place.where is None:
-            return self.text(place.segment, *numbers)
+        if place.where is None and place.subcomponent < 2 and place.repetition < 2:
+            return self.text(place.segment, place.field, place.component or 1)
         segment = next(iter(self.chosen(place)), None)
-        return "" if segment is None else segment.text(*numbers)
+        if segment is None:
+            return ""
+        return segment.text(place.field, place.component or 1, place.subcomponent or 1, place.repetition or 1)
 
-    def text(self, name: str, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
+    def text(self, name: str, field: int, component: int = 1) -> str:
         """`Segment.text` of the first segment of that name; "" when there is none."""
         if name in HEADERS or not 0 < field <= FIELDS_KNOWN:
             segment = self.first(name)
-            return "" if segment is None else segment.text(field, component, subcomponent, repetition)
+            return "" if segment is None else segment.text(field, component)
         text = (self._fields.get(name) or self._split_first(name))[field]
-        return text_in(text, self.delimiters, component, subcomponent, repetition) if text else ""
+        return text_in(text, self.delimiters, component) if text else ""
 
     def chosen(self, place: Path) -> list[Segment]:
         """Every segment that a path's name and condition mean, in order, among the first CHOICES_MAX of the name."""
@@ -231,47 +236,45 @@ class Message:
 
     def _named(self, name: str) -> list[Segment]:
         """The segments of one name, made when they are first asked for: most of a message's never are."""
+        count = self.count(name)
         if self._segments is not None:
-            found = [segment for segment in self._segments if segment.name == name]
+            found = [segment for segment in self._segments if segment.name == name] if count else []
+        elif count == 1:
+            found = [Segment(self._first_lines[name], self.delimiters)]
         else:
-            lines = (self._lines_by_name or self._index()).get(name, ())
-            if len(lines) == 1:
-                found = [Segment(lines[0], self.delimiters)]
-            else:
-                found = [Segment(line, self.delimiters) for line in lines]
+            named = zip(self._names, self._texts(), strict=True)
+            found = [Segment(line, self.delimiters) for one, line in named if one == name]
         self._by_name[name] = found
         return found
 
     def _split_first(self, name: str) -> list[str]:
         """The fields of the first segment of that name, split once: without a `Segment`, where nobody asked for one."""
-        found = self._by_name.get(name)
-        lines = None if found else (self._lines_by_name or self._index()).get(name)
-        if found:
-            fields = found[0].fields()
-        elif lines:
-            fields = split_fields(lines[0], name, self.delimiters.field)
-            fields += NO_FIELDS
-        else:
+        line = (self._first_lines or self._index()).get(name)
+        if line is None:
             fields = NO_FIELDS
+        elif name in self._by_name:
+            fields = self._by_name[name][0].fields()
+        else:
+            separator = self.delimiters.field
+            fields = line.split(separator, SPLITS_MAX)
+            if len(fields) > SPLITS_MAX or name in HEADERS:
+                fields = split_fields(line, separator)
+            fields = fields + NO_FIELDS
         self._fields[name] = fields
         return fields
 
-    def _index(self) -> dict[str, list[str]]:
-        """The lines by the name of their segment, sorted once."""
-        separator = self.delimiters.field
-        by_name: dict[str, list[str]] = {}
-        for line in self._lines if self._lf_ends_segments else [line.removeprefix("\n") for line in self._lines]:
-            name = line[:3]
-            if line[3:4] != separator:
-                if not line:
-                    continue
-                name = line.split(separator, 1)[0]
-            if name in by_name:
-                by_name[name].append(line)
-            else:
-                by_name[name] = [line]
-        self._lines_by_name = by_name
-        return by_name
+    def _index(self) -> dict[str, str]:
+        """The first line of each name; and the name of every line. Done once, in C: it is done for every message."""
+        lines = self._texts()
+        self._names = names = list(map(itemgetter(0), map(str.partition, lines, repeat(self.delimiters.field))))
+        self._first_lines = dict(zip(reversed(names), reversed(lines), strict=True))
+        return self._first_lines
+
+    def _texts(self) -> list[str]:
+        """The segments' texts, some of them empty."""
+        if self._lf_ends_segments:
+            return self._lines
+        return [line.removeprefix("\n") for line in self._lines]
 
 
 def _place_to_write(path: str) -> Path:
@@ -316,7 +319,7 @@ def read_head(raw: bytes, start: int, *, lf_ends_segments: bool = True) -> tuple
         line_end = raw.find(b"\n", start, end if end >= 0 else len(raw))
         end = line_end if line_end >= 0 else end
     head = raw[start : end if end >= 0 else len(raw)]
-    delimiters = Delimiters.from_msh(head[:16])
+    delimiters = DEFAULT if head[:9] == _USUAL_HEAD else Delimiters.from_msh(head[:16])
     return head.split(delimiters.field.encode(), HEADER_FIELDS_MAX), delimiters
 
 

@@ -8,7 +8,8 @@ from referral_engine.base.errors import MessageFault
 from referral_engine.hl7.encoding import Delimiters, unescape
 
 FIELDS_MAX: Final = 2_000  # stops a segment of a million separators; no segment of any version has 200 fields
-FIELDS_KNOWN: Final = 50  # that can be read without a look at how many there are; no segment of ours has more
+SPLITS_MAX: Final = FIELDS_MAX + 1  # one more than may be, to see that there were more
+FIELDS_KNOWN: Final = 40  # that can be read without a look at how many there are; PID-40 is the last one of ours
 REPETITIONS_MAX: Final = 100_000  # stops a million repetitions; leaves room for reports with one line a repetition
 COMPONENTS_MAX: Final = 10_000  # stops a million components
 NULL: Final = '""'  # HL7 v2.5.1 2.5.3: "delete what you have", not "nothing said"
@@ -59,12 +60,17 @@ class Segment:
         Raises MessageFault 102 beyond FIELDS_MAX.
         """
         fields = self._fields or self._split()
-        if not 0 < field < len(fields):
+        text = fields[field] if 0 < field < len(fields) else ""
+        if not text:
             return ""
-        text = fields[field]
         if field <= 2 and self.name in HEADERS:
             return text if component == subcomponent == repetition == 1 else ""
-        return text_in(text, self._delimiters, component, subcomponent, repetition) if text else ""
+        delimiters = self._delimiters
+        if subcomponent == repetition == 1:
+            return text_in(text, delimiters, component)
+        text = _piece(_piece(text, delimiters.repetition, repetition), delimiters.component, component)
+        text = _piece(text, delimiters.subcomponent, subcomponent)
+        return "" if text == NULL else unescape(text, delimiters)
 
     def fields(self) -> list[str]:
         """The fields by number, still escaped, with "" for FIELDS_KNOWN at least; item 0 is the name.
@@ -126,33 +132,37 @@ class Segment:
     def _split(self) -> list[str]:
         """The fields by number, split once and kept."""
         if self._fields is None:
-            self._fields = split_fields(self.raw, self.name, self._delimiters.field)
+            self._fields = split_fields(self.raw, self._delimiters.field)
         return self._fields
 
 
-def split_fields(line: str, name: str, separator: str) -> list[str]:
+def split_fields(line: str, separator: str) -> list[str]:
     """The fields of one segment's text by number.  Raises MessageFault 102 beyond FIELDS_MAX."""
-    fields = line.split(separator, FIELDS_MAX + 1)
-    if len(fields) > FIELDS_MAX + 1:
-        raise MessageFault("102", name[:3], f"more than {FIELDS_MAX} fields")
-    if name in HEADERS:
+    fields = line.split(separator, SPLITS_MAX)
+    if len(fields) > SPLITS_MAX:
+        raise MessageFault("102", fields[0][:3], f"more than {FIELDS_MAX} fields")
+    if fields[0] in HEADERS:
         fields.insert(1, separator)
     return fields
 
 
-def text_in(field: str, delimiters: Delimiters, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
-    """The unescaped text at one place of a field as received; "" when absent, empty or the HL7 null.
+def text_in(field: str, delimiters: Delimiters, component: int = 1) -> str:
+    """The unescaped text of one component of a field as received; "" when absent, empty or the HL7 null.
 
-    All numbers count from 1. A field without components is its own first component and subcomponent.
+    Of several repetitions the first counts, of several subcomponents too. Components count from 1.
     """
-    if not field or field.isalnum():  # no delimiter is a letter or a digit: most fields have nothing to take apart
-        return field if component == subcomponent == repetition == 1 else ""
-    if repetition != 1 or delimiters.repetition in field:  # the checks spare three calls in the hot path
-        field = _piece(field, delimiters.repetition, repetition)
-    if component != 1 or delimiters.component in field:
-        field = _piece(field, delimiters.component, component)
-    if subcomponent != 1 or delimiters.subcomponent in field:
-        field = _piece(field, delimiters.subcomponent, subcomponent)
+    if field.isalnum() or not field:  # no delimiter is a letter or a digit: most fields have nothing to take apart
+        return field if component == 1 else ""
+    if component == 1:
+        field = field.partition(delimiters.component)[0]
+        if field.isalnum():
+            return field
+        if delimiters.repetition in field:
+            field = field.partition(delimiters.repetition)[0]
+    else:
+        field = _piece(field.partition(delimiters.repetition)[0], delimiters.component, component)
+    if delimiters.subcomponent in field:
+        field = field.partition(delimiters.subcomponent)[0]
     if delimiters.escape in field:
         return unescape(field, delimiters)
     return "" if field == NULL else field

@@ -26,7 +26,7 @@ _PRECISIONS: Final[dict[int, Precision]] = {
 _INSTANT: Final = re.compile(r"([0-9]{4}(?:[0-9]{2}){0,5})(\.[0-9]{1,9})?([+-][0-9]{4})?")
 _OFFSET: Final = re.compile(r"([+-])([0-9]{2})([0-9]{2})$")
 _OFFSET_HOURS_MAX: Final = 14  # Kiribati
-_USUAL_LENGTHS: Final = {12: 12, 14: 14, 17: 12, 19: 14}  # of a time with or without offset: where the offset begins
+_USUAL: Final = re.compile(r"([0-9]{8})([0-9]{4}|[0-9]{6})([+-](?:0[0-9]|1[0-4])[0-5][0-9])?")
 _INSTANT_LENGTH_MAX: Final = 32  # stops the whole payload from being read as a time
 _MINUTES_IN_HOUR: Final = 60
 
@@ -70,23 +70,18 @@ def read_instant(text: str, zone: ZoneInfo, header_offset: str = "") -> Instant 
 
 def _usual_instant(text: str, zone: ZoneInfo, header_offset: str) -> Instant | None:
     """`read_instant` of a time to the minute or second in the form nearly all have; None: look more carefully."""
-    length = _USUAL_LENGTHS.get(len(text))
-    if length is None or not text.isascii():
+    match = _USUAL.fullmatch(text)
+    if match is None:
         return None
-    digits, offset = text[:length], text[length:]
-    if offset:  # what `fromisoformat` takes for an offset is more than HL7 does
-        if offset[0] not in "+-" or not offset[1:].isdigit() or offset[1:3] > "14" or offset[3] > "5":
-            return None
-    elif header_offset:
-        return None
-    if not digits.isdigit():
+    day, clock, offset = match.groups("")
+    if header_offset and not offset:
         return None
     try:
-        local = datetime.fromisoformat(f"{digits[:8]}T{digits[8:]}{offset}")
+        local = datetime.fromisoformat(f"{day}T{clock}{offset}")
         at = (local if offset else local.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):  # 24:00 and :60 among them
         return None
-    return Instant(text=text, at=at, precision=_PRECISIONS[length])
+    return Instant(text=text, at=at, precision="second" if len(clock) == 6 else "minute")
 
 
 def read_date(text: str) -> date | None:

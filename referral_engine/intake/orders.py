@@ -249,9 +249,9 @@ def _ordered_at(received: Received, field: str) -> datetime:
 
 def _urgency(message: Message, orc: Sequence[str], obr: Sequence[str]) -> Urgency:
     """Urgent as soon as any of TQ1-9, ORC-7.6, OBR-27.6 and OBR-5 says so."""
-    timing = message.fields("TQ1")
-    for text, component in ((timing[9], 1), (timing[9], 2), (orc[7], 6), (obr[27], 6), (obr[5], 1)):
-        if text and text_in(text, message.delimiters, component).strip().upper() in URGENT_WORDS:
+    priority, delimiters = message.fields("TQ1")[9], message.delimiters
+    for text, component in ((priority, 1), (priority, 2), (orc[7], 6), (obr[27], 6), (obr[5], 1)):
+        if text and text_in(text, delimiters, component).strip().upper() in URGENT_WORDS:
             return Urgency.URGENT
     return Urgency.ROUTINE
 

@@ -61,4 +61,4 @@ def nothing(*notes: str) -> Reading:
 
 def joined(*notes: str) -> str:
     """Notes as one line; empty ones are left out."""
-    return "; ".join(note for note in notes if note)
+    return "; ".join(filter(None, notes))
