@@ -20,11 +20,14 @@ from referral_engine.cli.shared import (
     json_option,
     print_json,
     print_table,
+    print_wrapped,
+    seconds,
     visible,
 )
 
 Row = Mapping[str, Any]
 LIMIT_DEFAULT: Final = 100
+SHOWN_MAX: Final = 2_000  # characters of a segment on a terminal; --raw and --json have all of them
 LIMIT_MAX: Final = 10_000  # what the journal gives in one answer
 NUMBER: Final = click.IntRange(1, 2**63 - 1)  # of a task, a sending, a message
 
@@ -106,7 +109,7 @@ def print_referral(answer: Row) -> None:
         f"channel {answer['channel']}, {answer['specialty']}, {answer['priority']}, "
         f"order {visible(answer['placer_number'])}"
     )
-    click.echo("  ".join(f"{track} {state}" for track, state in answer["tracks"].items()))
+    print_wrapped("  ".join(f"{track} {state}" for track, state in answer["tracks"].items()))
     running = [one for one in answer["deadlines"] if one["state"] == "pending"]
     print_table(("clock", "due"), [(one["kind"], one["due_at"]) for one in running], "no clock runs")
     opened = [one for one in answer["tasks"] if one["state"] != "done"]
@@ -114,19 +117,23 @@ def print_referral(answer: Row) -> None:
         ("task", "queue", "kind", "reason"),
         [(t["id"], t["queue"], t["kind"], t["reason"]) for t in opened],
         "no open task",
+        under=1,
     )
     click.echo()
     for one in answer["timeline"]:
         why = f"  [{one['reason']}]" if one["reason"] else ""
-        click.echo(visible(f"{one['at']}  {one['summary']}{why}"))
+        print_wrapped(seconds(f"{one['at']}  {one['summary']}{why}"), 22)
     for one in answer["timeline"]:
         if one.get("bytes"):
-            click.echo(f"\n{one['at']} {one['kind']}\n" + _lines(one["bytes"]))
+            click.echo(f"\n{one['at']} {one['kind']}\n" + lines_of(one["bytes"]))
 
 
-def _lines(message: str) -> str:
-    """A message for a terminal, a segment a line."""
-    return visible(message.replace("\r", "\n"))
+def lines_of(message: str) -> str:
+    """A message for a terminal, a segment a line; a scanned letter is cut, or it would bury the rest."""
+    return "\n".join(
+        visible(line if len(line) <= SHOWN_MAX else f"{line[:SHOWN_MAX]}... ({len(line)} characters)")
+        for line in message.replace("\r", "\n").split("\n")
+    )
 
 
 @click.command()
@@ -147,7 +154,7 @@ def tasks(queue: str | None, limit: int, conf: str, *, everything: bool, as_json
         print_json(rows)
         return
     heads = ("id", "queue", "kind", "referral", "due_at", "state", "reason")
-    print_table(heads, [[row[head] for head in heads] for row in rows], "nothing to do")
+    print_table(heads, [[row[head] for head in heads] for row in rows], "nothing to do", under=1)
 
 
 @click.group()
@@ -237,7 +244,7 @@ def outbox(
         print_json(rows)
         return
     heads = ("id", "referral", "channel", "transport", "kind", "state", "attempts", "wire_id", "reason")
-    print_table(heads, [[row[head] for head in heads] for row in rows], "nothing is owed")
+    print_table(heads, [[row[head] for head in heads] for row in rows], "nothing is owed", under=1)
 
 
 def _decide(word: str, done: str) -> None:
@@ -271,7 +278,7 @@ def messages(limit: int, conf: str, *, quarantined: bool, as_json: bool) -> None
         print_json(rows)
         return
     heads = ("id", "received_at", "feed", "type", "control_id", "disposition", "ack", "level", "referral", "reason")
-    print_table(heads, [[row[head] for head in heads] for row in rows], "nothing has come in")
+    print_table(heads, [[row[head] for head in heads] for row in rows], "nothing has come in", under=1)
 
 
 @click.group(cls=FileFirst)
@@ -315,8 +322,8 @@ def show_message(number: int, raw: str | None, conf: str, *, as_json: bool) -> N
         undone = f" (undone by {one['undone_by']})" if one["undone_at"] else ""
         why = visible(one["reason"])
         click.echo(f"decision     part {one['part']}: level {one['level']}, {where}, by {one['by']}: {why}{undone}")
-    click.echo("\n" + _lines(answer["raw"]))
-    click.echo("answered:\n" + (_lines(answer["answer"]) or "(nothing)"))
+    click.echo("\n" + lines_of(answer["raw"]))
+    click.echo("answered:\n" + (lines_of(answer["answer"]) or "(nothing)"))
 
 
 def _decide_message(word: str, does: str) -> None:
@@ -350,6 +357,15 @@ def status(conf: str, *, as_json: bool) -> None:
         for name, value in answer.items():
             lines = value if isinstance(value, list) else [value]
             for line in lines:
-                words = "  ".join(f"{k} {v}" for k, v in line.items()) if isinstance(line, dict) else line
-                click.echo(f"{name:12} {words}")
+                shown = line.items() if isinstance(line, dict) else ()
+                told = [f"{k} {v}" for k, v in shown if _says(v) or not isinstance(value, list)]
+                words = "  ".join(told) if isinstance(line, dict) else str(line)
+                print_wrapped(f"{name:12} {seconds(words)}", 13)
     sys.exit(0 if answer["ready"] else FOUND_PROBLEMS)
+
+
+def _says(value: object) -> bool:
+    """Whether a word about one listener or lane tells anything: an empty name and a counter at nothing do not."""
+    if isinstance(value, dict):
+        return any(map(_says, value.values()))
+    return isinstance(value, bool) or value not in (None, "", [], 0)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from referral_engine.base.clock import ManualClock, to_micros
 from referral_engine.base.errors import ConfigError, JournalError, Refused
 from referral_engine.channels.book import Book
 from referral_engine.cli.explanation import shape_explanation
-from referral_engine.cli.explanation_text import explanation_text
+from referral_engine.cli.explanation_text import TEXT_AT, explanation_text
 from referral_engine.cli.framing import Framing, framing_of
 from referral_engine.cli.shared import (
     FOUND_PROBLEMS,
@@ -22,8 +23,9 @@ from referral_engine.cli.shared import (
     json_option,
     load_book,
     print_json,
+    print_wrapped,
     refuse_configuration,
-    visible,
+    seconds,
 )
 from referral_engine.flow.explaining import explain
 from referral_engine.flow.inputs import Arrived
@@ -57,8 +59,9 @@ def explain_(
       referral-engine explain sample_messages/orm-o01-cardiology-ppo.hl7
       referral-engine explain sample_messages/siu-s12-cardiology.hl7 --at backup/journal.db
     """
+    _check_address(peer)
     book = load_book(conf)
-    framing = framing_of(Path(file).read_bytes())
+    framing = framing_of(Path(file).read_bytes(), max(one.frame_bytes_max for one in book.engine.listeners))
     now = _instant(book, when)
     with _journal_at(journal, key, book, now) as opened:
         step = Step(opened, book, ManualClock(now))
@@ -66,9 +69,10 @@ def explain_(
     if as_json:
         print_json({"framing": _plain(framing), "messages": [shape_explanation(one, book) for one in told]})
     else:
-        click.echo(visible(f"{file}: {framing.sentence}"))
+        print_wrapped(f"{file}: {framing.sentence}")
         for one in told:
-            click.echo(visible("\n".join(explanation_text(shape_explanation(one, book)))))
+            for line in explanation_text(shape_explanation(one, book)):
+                print_wrapped(seconds(line), TEXT_AT)
         if not journal:
             click.echo("\nmatched against an empty journal: --at JOURNAL names one with referrals in it")
     troubled = not told or any(one.fault or one.tasks for one in told)
@@ -77,6 +81,14 @@ def explain_(
 
 def _plain(framing: Framing) -> dict[str, object]:
     return {"sentence": framing.sentence, "framed": framing.framed, "messages": len(framing.messages)}
+
+
+def _check_address(peer: str) -> None:
+    """Refuse what is no address.  Raises BadParameter."""
+    try:
+        ip_address(peer)
+    except ValueError:
+        raise click.BadParameter("write an address such as 10.20.30.40", param_hint="--from") from None
 
 
 def _instant(book: Book, when: str | None) -> datetime:
@@ -102,6 +114,8 @@ def _journal_at(path: str | None, key: str | None, book: Book, now: datetime) ->
         finally:
             opened.close()
         return
+    if key and not Path(key).is_file():
+        raise click.BadParameter(f"there is no file {key}", param_hint="--key")
     key_file = book.engine.journal.key_file if key is None else key
     try:
         secret = read_or_make_key(key_file) if key_file and Path(key_file).is_file() else None

@@ -21,6 +21,8 @@ def shape_explanation(one: Explanation, book: Book) -> Shape:
             "type": message.header.type,
             "version": message.header.version,
             "control_id": message.header.control_id,
+            "sending_application": message.header.sending_application,
+            "sending_facility": message.header.sending_facility,
             "segments": [segment.name for segment in message.segments],
             "declared_charset": message.header.declared_charset or None,
             "charset": message.charset,
@@ -28,6 +30,7 @@ def shape_explanation(one: Explanation, book: Book) -> Shape:
         },
         "fault": None if one.fault is None else {"path": one.fault.path, "sentence": str(one.fault)},
         "sender": _sender(one),
+        "switched_off": _switched_off(one, book),
         "readings": [_reading(reading) for reading in one.readings],
         "routing": _routing(one, book),
         "disposition": None if stored is None else stored.disposition.value,
@@ -50,6 +53,20 @@ def _sender(one: Explanation) -> Shape | None:
         return None
     party = one.admission.party
     return {"kind": party.kind, "feed": party.name, "partner": one.admission.partner.name or None}
+
+
+def _switched_off(one: Explanation, book: Book) -> list[str]:
+    """The feeds that name this sender and are switched off, where nobody else knows it."""
+    if one.message is None or _sender(one) is not None:
+        return []
+    header = one.message.header
+    return [
+        name
+        for name, feed in sorted(book.feeds.items())
+        if not feed.enabled
+        and header.sending_application in feed.applications
+        and header.sending_facility in (feed.facilities or (header.sending_facility,))
+    ]
 
 
 def _reading(reading: Reading) -> Shape:

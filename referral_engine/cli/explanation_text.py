@@ -7,6 +7,7 @@ from typing import Any, Final
 
 Shape = Mapping[str, Any]
 _WIDTH: Final = 11  # of the words at the left
+TEXT_AT: Final = _WIDTH + 2  # where what they speak of begins
 
 
 def explanation_text(told: Shape) -> Iterator[str]:
@@ -31,9 +32,20 @@ def _read(told: Shape) -> Iterator[str]:
         declared = parse["declared_charset"] or "none declared"
         flag = f" ({parse['charset_flag']})" if parse["charset_flag"] else ""
         yield _line("charset", f"{parse['charset']}, {declared}{flag}")
-    yield _line("sender", f"{sender['kind']} {sender['feed']}" if sender else "nobody we know")
+    yield _line("sender", f"{sender['kind']} {sender['feed']}" if sender else _stranger(parse))
+    for name in told["switched_off"]:
+        yield _line("", f'conf/feeds/{name}.toml names it, but is switched off: "enabled = false"')
     if fault is not None:
-        yield _line("fault", f"{fault['path']}: {fault['sentence']}" if fault["path"] else fault["sentence"])
+        said = fault["sentence"]
+        yield _line("fault", f"{fault['path']}: {said}" if not said.startswith(fault["path"]) else said)
+
+
+def _stranger(parse: Shape | None) -> str:
+    """A sender that no file names, by what it calls itself."""
+    if parse is None:
+        return "nobody we know"
+    where = parse["sending_application"] or "empty", parse["sending_facility"] or "empty"
+    return f"nobody we know: MSH-3 is {where[0]}, MSH-4 is {where[1]}"
 
 
 def _run_lengths(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from referral_engine.base.errors import MessageFault, WireError
 from referral_engine.hl7.batch import split_batch
-from referral_engine.hl7.mllp import Deframer
+from referral_engine.hl7.mllp import FRAME_BYTES_MAX, Deframer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +18,25 @@ class Framing:
     messages: tuple[bytes, ...]
 
 
-def framing_of(raw: bytes) -> Framing:
-    """The messages in a file: framed as on the wire, or bare as people keep them."""
+def framing_of(raw: bytes, bytes_max: int = FRAME_BYTES_MAX) -> Framing:
+    """The messages in a file: framed as on the wire, or bare as people keep them.
+
+    bytes_max: what a listener takes in one frame. A longer message is counted, and is not among the messages.
+    """
+    if not raw.strip():
+        return Framing(sentence="there is nothing in it", framed=False, messages=())
     if b"\x0b" not in raw[:1024]:
         try:
             messages = tuple(split_batch(raw)) or (raw,)
         except MessageFault:
             messages = (raw,)
-        return Framing(sentence=f"no MLLP frame, {_counted(messages)}", framed=False, messages=messages)
-    deframer = Deframer()
+        fit = tuple(one for one in messages if len(one) <= bytes_max)
+        long = len(messages) - len(fit)
+        more = (
+            f"; {long} of them longer than the {bytes_max:,} bytes a listener takes (frame_bytes_max)" if long else ""
+        )
+        return Framing(sentence=f"no MLLP frame, {_counted(messages)}{more}", framed=False, messages=fit)
+    deframer = Deframer(frame_bytes_max=bytes_max)
     try:
         frames = [frame for frame in deframer.feed(raw) if frame]
     except WireError as error:

@@ -86,10 +86,16 @@ def generate(
         site = site_of(load_book(conf), feed)
     except NoPlace as error:
         raise click.UsageError(str(error)) from None
-    _make_room(place, force=force)
     chance = random.Random(chosen)  # noqa: S311  # to make it again, not to keep a secret
     log = Path(expected) if expected else place / EXPECTED
-    written = _write(place, log, traffic(site, plan, chance), referrals)
+    try:
+        _make_room(place, force=force)
+        written = _write(place, log, traffic(site, plan, chance), referrals)
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        raise click.ClickException(f"{named}cannot be written: {error.strerror or error}") from None
+    except KeyboardInterrupt:
+        raise click.ClickException(f"broken off: what is in {place} is not whole; --force begins again") from None
     summary = _summary(chosen, plan, feed, site, place, log, written)
     if as_json:
         print_json(summary)
@@ -118,11 +124,12 @@ def _day(text: str) -> date:
 def _write(place: Path, log: Path, items: Iterator[Item], stories: int) -> Counter[str]:
     """Every item into its file as it comes; how many of each there were."""
     written: Counter[str] = Counter()
+    meter = Console(stderr=True)
     columns = (TextColumn("stories"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
         log.open("w", encoding="utf-8") as expected,
         (place / STORIES).open("w", encoding="utf-8") as endings,
-        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
+        Progress(*columns, console=meter, transient=True, disable=not meter.is_terminal) as progress,
     ):
         bar = progress.add_task("stories", total=stories)
         for item in items:

@@ -57,8 +57,10 @@ def send(  # one parameter an option
     except OSError as error:
         click.echo(f"{address}: {_why(error)}", err=True)
         sys.exit(FOUND_PROBLEMS)
-    answers = _send_all(line, files, as_json=as_json)
-    line.hang_up()
+    try:
+        answers = _send_all(line, files, as_json=as_json)
+    finally:
+        line.hang_up()
     if as_json:
         print_json(answers)
     sys.exit(0 if all(one["code"] in ("AA", "CA") for one in answers) else FOUND_PROBLEMS)
@@ -159,8 +161,10 @@ def _send_all(line: _Line, files: tuple[str, ...], *, as_json: bool) -> list[dic
 
 
 def _messages(file: str) -> list[bytes]:
-    """The messages of a file, one by one; a file that holds none goes out as it is."""
+    """The messages of a file, one by one; a file that holds none goes out as it is, if there is anything in it."""
     raw = Path(file).read_bytes()
+    if not raw.strip():
+        raise click.ClickException(f"{file}: there is nothing in it")
     try:
         return split_batch(raw) or [raw]
     except MessageFault as fault:

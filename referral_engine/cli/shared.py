@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from textwrap import wrap
+from typing import Any, Final, NoReturn
 
 import click
 from click.core import ParameterSource
+from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +31,18 @@ BAD_CONFIGURATION: Final = 78
 DEFAULT_CONF: Final = "conf/engine.toml"
 SYSTEM_SOCKET: Final = "/run/referral-engine/control.sock"  # of the service that systemd starts
 PIPED_COLUMNS: Final = 10_000  # a row stays one line for grep, however long it is
-SHOWN: Final = {**{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}, 9: "\t", 10: "\n"}
+# What writes from right to left, or has no width, would make one name look like another.
+_UNSEEN: Final = (0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+SHOWN: Final = (
+    {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+    | {code: f"\\u{code:04x}" for code in _UNSEEN}
+    | {9: "\t", 10: "\n"}
+)
+_ONE_LINE: Final = SHOWN | {9: "\\t", 10: "\\n"}
+_FRACTION: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
+_GAP: Final = 2  # spaces between two columns; one where it is too narrow
+_NARROWEST: Final = 12  # a column is not folded below this
+_INDENT: Final = 4  # of what stands under a row
 
 
 def _conf_file(context: click.Context, _option: click.Parameter, conf: str) -> str:
@@ -93,20 +108,61 @@ def print_json(answer: object) -> None:
     click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
-    """A plain table, or one sentence when there is nothing."""
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]], empty: str, *, under: int = 0) -> None:
+    """A plain table, or one sentence when there is nothing; instants to the second.
+
+    under: how many columns at the right go under their row, one a line, where a terminal is too narrow for all.
+    """
     if not rows:
         click.echo(empty)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(str(cell))) if cell is not None else "" for cell in row))
+    cells = [[seconds(in_one_line(str(cell))) if cell is not None else "" for cell in row] for row in rows]
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PIPED_COLUMNS
-    console.print(table)
+    widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
+    shown = len(heads) - (under if _wide(widths, _GAP) > console.width else 0)
+    gap = _GAP if _wide(widths[:shown], _GAP) <= console.width else 1
+    widths = _folded(widths[:shown], console.width, gap)
+    for number, line in enumerate((list(heads[:shown]), *cells)):
+        grid = Table.grid(padding=(0, gap, 0, 0))
+        for width in widths:
+            grid.add_column(width=width, overflow="fold")
+        grid.add_row(*map(Text, line[:shown]), style="bold" if number == 0 else None)
+        console.print(grid)
+        for head, cell in zip(heads[shown:], line[shown:], strict=False):
+            if cell:
+                console.print(Padding(Text(f"{head}: {cell}"), (0, 0, 0, _INDENT)))
+
+
+def _wide(widths: Sequence[int], gap: int) -> int:
+    return sum(widths) + gap * (len(widths) - 1)
+
+
+def _folded(widths: Sequence[int], room: int, gap: int) -> list[int]:
+    """Widths that fit, the widest made narrower first: a short number or instant is never broken."""
+    fitted = list(widths)
+    while _wide(fitted, gap) > room and max(fitted) > _NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def seconds(text: str) -> str:
+    """Instants in a text for people, without the fractions of a second that --json has."""
+    return _FRACTION.sub(r"\1Z", text)
+
+
+def print_wrapped(text: str, indent: int = 0, **style: Any) -> None:
+    """One line, folded at the words where a terminal is too narrow for it."""
+    width = Console().width if sys.stdout.isatty() else PIPED_COLUMNS
+    lines = wrap(in_one_line(text), width, subsequent_indent=" " * indent, break_on_hyphens=False, drop_whitespace=True)
+    for line in lines or [""]:
+        click.secho(line, **style)
+
+
+def in_one_line(text: str) -> str:
+    """As `visible`, and nothing in it begins a new line: a name may not write a row of its own."""
+    return text.translate(_ONE_LINE)
 
 
 def visible(text: str) -> str:

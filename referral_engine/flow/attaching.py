@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace as dataclass_replace
 from datetime import timedelta
 from typing import Final
 
 from referral_engine.base.values import replace
 from referral_engine.channels.parties import Party
+from referral_engine.flow import duplicates
 from referral_engine.flow.apply import apply
-from referral_engine.flow.matching import learn_numbers, match, waited_for
+from referral_engine.flow.matching import CANDIDATES_MAX, learn_numbers, match, waited_for
 from referral_engine.flow.turn import Turn
-from referral_engine.flow.undo import withdraw
-from referral_engine.flow.verdict import Verdict
+from referral_engine.flow.undo import came_before, withdraw
+from referral_engine.flow.verdict import Verdict, together
 from referral_engine.hl7.message import Message
 from referral_engine.intake.reading import Reading
 from referral_engine.journal.codec import encode_decision, plain
@@ -33,6 +35,9 @@ from referral_engine.loop.referral import Document, Finality, Identifier, Patien
 from referral_engine.loop.states import UNBOOKED
 
 ENGINE: Final = "engine"  # who decided, where no person did
+ELSEWHERE: Final = (
+    1_000_000  # part numbers from here on are of no reading: one part said something of several referrals
+)
 _PARKED: Final = "no referral yet: kept, and matched again when orders, numbers or merges arrive"
 _NO_VISIT: Final = "no visit booked for that day"
 _TAKEN_BACK: Final = "what the same sender said of that visit was taken back"
@@ -62,7 +67,7 @@ class Said:
 
 def attach(turn: Turn, said: Said) -> Verdict:
     """Find the referral that one reading means, and do what it asks there."""
-    return settle(turn, said, match(turn, said.evidence, said.party))
+    return settle(turn, said, match(turn, said.evidence, said.party, said.sequence))
 
 
 def settle(turn: Turn, said: Said, found: Match) -> Verdict:
@@ -77,6 +82,8 @@ def settle(turn: Turn, said: Said, found: Match) -> Verdict:
         return Verdict(disposition=Disposition.NO_OP, level=found.level, reason=said.reading.note or found.reason)
     if said.is_encounter and not (found.level is Level.STOP and said.evidence.placer):
         return Verdict(disposition=Disposition.NO_OP, level=found.level, reason=found.reason)
+    if said.evidence.retracts and (everywhere := _filed_at(turn, said, found)):
+        return _taken_back_everywhere(turn, said, found, everywhere)
     known = _known_already(turn, said, found)
     if known is not None:
         return known
@@ -88,6 +95,26 @@ def settle(turn: Turn, said: Said, found: Match) -> Verdict:
     return reviewed(turn, said, found)
 
 
+def _filed_at(turn: Turn, said: Said, found: Match) -> tuple[str, ...]:
+    """The referrals that one document was filed at, which is taken back by its number alone; () when it is a choice."""
+    document = said.evidence.document
+    if found.level is not Level.SEVERAL or said.evidence.about is not About.REPORT or not document:
+        return ()
+    for referral in map(turn.unit.referral, found.candidates):
+        if referral is None or all(known.document != document for known in referral.documents):
+            return ()
+    return found.candidates
+
+
+def _taken_back_everywhere(turn: Turn, said: Said, found: Match, referrals: Sequence[str]) -> Verdict:
+    """One document answered several orders, and is taken back from all of them: each has a decision of its own."""
+    parts = (said.part, *(ELSEWHERE + said.part * CANDIDATES_MAX + at for at in range(1, len(referrals))))
+    pairs = zip(referrals, parts, strict=True)
+    return together(
+        [applied(turn, dataclass_replace(said, part=part), replace(found, referral=one)) for one, part in pairs]
+    )
+
+
 def applied(turn: Turn, said: Said, found: Match, by: str = ENGINE, why: str = "") -> Verdict:
     """Apply one reading to the referral of `found`, learn its numbers, and keep why.
 
@@ -95,14 +122,17 @@ def applied(turn: Turn, said: Said, found: Match, by: str = ENGINE, why: str = "
     """
     before = referral = turn.unit.referral(found.referral)
     assert referral is not None, "a match names a stored referral"
+    duplicate = duplicates.meant(turn, said.evidence, said.reading.events, referral)
+    if duplicate is not None:
+        return _of_a_duplicate(turn, said, replace(found, referral=duplicate.id), referral, by)
     learn_numbers(turn, said.evidence, said.party, referral.id, found)
-    events, reason = said.reading.events, found.reason
+    events, reason, was_over = said.reading.events, found.reason, referral.is_over
     if said.is_encounter and not _visits_that_day(turn, said, referral):
         events = tuple(event for event in events if not isinstance(event, PatientAttended))
         reason = _NO_VISIT
     earlier = _came_before(referral, events)
     if earlier:
-        events, reason = (), f"the same note came before, by message {earlier}"
+        events, reason = (), came_before(earlier)
     changed = False
     for event in (*_their_numbers(turn, said, referral, found), *events):
         marked = replace(event, provisional=found.provisional) if found.provisional else event
@@ -110,20 +140,48 @@ def applied(turn: Turn, said: Said, found: Match, by: str = ENGINE, why: str = "
         referral = decision.referral
         changed = changed or decision.changed or bool(decision.anomalies)
         if isinstance(event, OrderChanged) and event.order.placer not in (said.evidence.placer, Identifier()):
-            turn.unit.bind(BindingKind.PLACER, event.order.placer, referral.id)  # RP, RO: it goes on under a new number
-            turn.learned.append((BindingKind.PLACER, event.order.placer))
+            _goes_on_as(turn, referral, event.order.placer)
+        if isinstance(event, CancelRequested) and not was_over:
+            duplicates.ask_about(turn, referral)
     keep_decision(turn, said, found, referral=referral.id, reason=why or reason, by=by)
     disposition = Disposition.APPLIED if changed or referral != before else Disposition.NO_OP
     return Verdict(disposition=disposition, level=found.level, reason=reason, referral=referral.id)
 
 
+def _goes_on_as(turn: Turn, referral: Referral, placer: Identifier) -> None:
+    """RP, RO: a referral goes on under a new number, unless that is another referral's: then a person says whose."""
+    bound = turn.unit.bound(BindingKind.PLACER, placer.value, placer.authority)
+    known = [one for one in map(turn.unit.referral, bound) if one is not None]
+    others = [one.id for one in known if referral.id not in (one.id, one.duplicate_of)]
+    if others:
+        reason = f"the number that replaces this order's is that of referral {others[0]}: which is meant?"
+        task = OpenTask(kind=TaskKind.ANOMALY, reason=reason)
+        turn.open_task(task, referral=referral.id, channel=referral.channel)
+        return
+    turn.unit.bind(BindingKind.PLACER, placer, referral.id)
+    turn.learned.append((BindingKind.PLACER, placer))
+
+
+def _of_a_duplicate(turn: Turn, said: Said, found: Match, first: Referral, by: str) -> Verdict:
+    """A word on an order that repeats another one: the first goes on as it is."""
+    reason = duplicates.told(turn, said.reading.events, first)
+    keep_decision(turn, said, found, referral=found.referral, reason=reason, by=by)
+    asks = reason != duplicates.CANCELLED
+    disposition = Disposition.NEEDS_HUMAN if asks else Disposition.NO_OP
+    return Verdict(disposition=disposition, level=found.level, reason=reason, referral=found.referral)
+
+
 def _their_numbers(turn: Turn, said: Said, referral: Referral, found: Match) -> tuple[Event, ...]:
-    """IHE 360X: an office that accepts sends both sides' record numbers, and gets both from then on."""
+    """IHE 360X: an office that accepts sends both sides' record numbers, and gets both from then on.
+
+    Only those of an authority that has given the patient none yet: a second one of ours would be another's.
+    """
     channel = said.party.channel
     if channel is None or channel.message.format != "360x" or found.level not in (Level.EXACT, Level.LINKED):
         return ()
     known = referral.patient.ids
-    new = tuple(one for one in said.evidence.patient.ids if one.authority and one not in known)
+    given = {one.authority for one in known}
+    new = tuple(one for one in said.evidence.patient.ids if one.authority and one.authority not in given)
     if not new:
         return ()
     patient = Patient(ids=(*known, *new))
@@ -191,7 +249,7 @@ def _withdrawn(turn: Turn, said: Said, found: Match) -> Verdict:
     """The sender takes back a visit or a charge: what was read from it is taken off the referral that has it."""
     if found.level not in _PATIENT_UNSURE:
         for referral in (found.referral,) if found.referral else [one.referral for one in found.weighed]:
-            if withdraw(turn, referral, said.evidence, said.party.name, said.sequence):
+            if withdraw(turn, referral, said.evidence, said.party, said.sequence):
                 keep_decision(turn, said, found, referral=referral, reason=_TAKEN_BACK)
                 return Verdict(
                     disposition=Disposition.APPLIED, level=found.level, reason=_TAKEN_BACK, referral=referral

@@ -8,6 +8,7 @@ from typing import Final
 
 from referral_engine.base.ident import Phi
 from referral_engine.channels.parties import Party
+from referral_engine.flow import duplicates
 from referral_engine.flow.apply import apply
 from referral_engine.flow.inputs import MergeUndone, Receipt
 from referral_engine.flow.matching import aliases_of, learn_patient, match
@@ -21,7 +22,7 @@ from referral_engine.journal.rows import BindingKind, DecisionRow, Disposition, 
 from referral_engine.loop.effects import OpenTask, TaskKind
 from referral_engine.loop.events import PatientsMerged
 from referral_engine.loop.evidence import Level
-from referral_engine.loop.likeness import disagrees
+from referral_engine.loop.likeness import disagrees, same_demographics
 from referral_engine.loop.referral import Patient, PatientId, Referral
 
 WALKED_MAX: Final = 50  # numbers of one person; more is a number that means nothing
@@ -65,6 +66,8 @@ def _joined(turn: Turn, said: Identities, patient: Patient, event: PatientsMerge
         return Verdict(disposition=Disposition.NEEDS_HUMAN, level=Level.STOP, reason=_CIRCLE)
     told = _referrals_of(turn, (*said.survivor, *said.retired))
     disputed = [referral for referral in told if disagrees(patient, referral.patient)]
+    if said.change == "rename":
+        disputed += [referral for referral in told if _is_taken(said, patient, referral)]
     if disputed:
         named = ", ".join(referral.id for referral in disputed)
         task = OpenTask(kind=TaskKind.MATCH_REVIEW, reason=f"urgent: {_DISPUTED} (referrals: {named})", urgent=True)
@@ -82,6 +85,13 @@ def _joined(turn: Turn, said: Identities, patient: Patient, event: PatientsMerge
     if not changed:
         return Verdict(disposition=Disposition.NO_OP, reason=_REMEMBERED)
     return Verdict(disposition=Disposition.APPLIED, level=Level.EXACT, reason="record number", referral=changed[-1].id)
+
+
+def _is_taken(said: Identities, patient: Patient, referral: Referral) -> bool:
+    """Whether the number that a record gets is another patient's already: a new one is nobody's."""
+    known = referral.patient.ids
+    of_old = any(one in known for one in said.retired)
+    return not of_old and not same_demographics(patient, referral.patient)
 
 
 def _pairs(said: Identities) -> list[Pair]:
@@ -148,6 +158,8 @@ def _referrals_of(turn: Turn, numbers: Iterable[PatientId]) -> list[Referral]:
         if known.authority:
             identities |= dict.fromkeys(turn.unit.patients(known.value, known.authority))
     found = [referral for referral in map(turn.unit.referral, identities) if referral is not None]
+    theirs = {*patient.ids, *aliases_of(turn, patient)}  # a number that a referral's patient had once is not theirs
+    found = [referral for referral in found if not theirs.isdisjoint(referral.patient.ids)]
     return sorted(found, key=lambda referral: not referral.is_over)
 
 
@@ -216,6 +228,7 @@ def _part(turn: Turn, edges: Sequence[MergeRow], by: str, reason: str, sequence:
             changed.append(referral.id)
         for known in reached[referral.id] - _reach(turn, after.patient):
             turn.unit.unbind(BindingKind.PATIENT, known, referral.id)
+    duplicates.part(turn, concerned)
     since = min(edge.at for edge in edges)
     for referral in concerned:
         _look_again(turn, referral.id, since, {edge.message for edge in edges})
@@ -245,4 +258,4 @@ def _would_be_made(turn: Turn, row: DecisionRow) -> bool:
     if party is None:
         return False
     evidence, _ = decode_decision(row.body)
-    return match(turn, evidence, party).referral == row.referral
+    return match(turn, evidence, party, row.message).referral == row.referral

@@ -8,6 +8,7 @@ from referral_engine.base.values import replace
 from referral_engine.channels.parties import Party
 from referral_engine.flow.turn import Turn
 from referral_engine.intake.interest import person_of
+from referral_engine.journal.codec import decode_decision, plain
 from referral_engine.journal.rows import BindingKind
 from referral_engine.loop.matching import (
     About,
@@ -30,6 +31,7 @@ Keys = tuple[Key, ...]
 
 _SURE: Final = (Level.EXACT, Level.LINKED)
 _NEVER_LEARNED: Final = (BindingKind.REFERRAL, BindingKind.PLACER)
+_LINKS: Final = frozenset(f"{kind} number" for kind in ("filler", "appointment", "document", "visit", "charge"))
 _OF_THE_THING: Final = (BindingKind.APPOINTMENT, BindingKind.DOCUMENT)
 
 
@@ -113,10 +115,15 @@ def waited_for(turn: Turn, evidence: Evidence, party: Party) -> Keys:
     return keys if person is None else (*keys, (BindingKind.PERSON, person))
 
 
-def match(turn: Turn, evidence: Evidence, party: Party) -> Match:
-    """The graded match of one message; every referral its numbers point at was asked."""
+def match(turn: Turn, evidence: Evidence, party: Party, message: int = 0) -> Match:
+    """The graded match of one message; every referral its numbers point at was asked.
+
+    message: its number; what an earlier part of it has taught says nothing of the order that this part names.
+    """
     merged = aliases_of(turn, evidence.patient)
     numbered = _candidates(turn, numbers_of(evidence, party))
+    if message and len(numbered) > 1 and any(map(_is_ordered, numbered)):
+        numbered = [found for found in numbered if _is_ordered(found) or not _of_another_part(found, message)]
     candidates = numbered or _of_patient(turn, evidence, party, merged)
     found = grade(
         evidence,
@@ -126,11 +133,74 @@ def match(turn: Turn, evidence: Evidence, party: Party) -> Match:
         merged=merged,
         now=turn.now,
     )
-    return _looked_at_again(turn, evidence, party, found, merged) if numbered else found
+    if not numbered:
+        return found
+    return _looked_at_again(turn, evidence, party, _as_sure_as_it_is(turn, evidence, party, found), merged)
+
+
+def _is_ordered(found: Candidate) -> bool:
+    """Whether an order number leads to a referral."""
+    return not {BindingKind.PLACER.value, BindingKind.REFERRAL.value}.isdisjoint((found.by, *found.also))
+
+
+def _of_another_part(found: Candidate, message: int) -> bool:
+    """Whether an earlier part of the message filed its document at a referral."""
+    return any(known.message == message for known in found.referral.documents)
+
+
+def _as_sure_as_it_is(turn: Turn, evidence: Evidence, party: Party, found: Match) -> Match:
+    """The match, provisional where its numbers lead to a referral only because of what was provisional itself.
+
+    A booking by such a number is as likely as the one before; a note that was never confirmed is a person's.
+    """
+    parts = found.weighed[0].parts if found.level is Level.LINKED and found.weighed else ()
+    led = {
+        part.name.removesuffix(" number") for part in parts if part.name in _LINKS and part.verdict is Verdict.AGREES
+    }
+    if not led or not led <= {"appointment", "document"}:
+        return found
+    numbers: set[tuple[str, str]] = {
+        (kind.value, plain(number.value)) for kind, number in numbers_of(evidence, party) if kind.value in led
+    }
+    if not _only_likely(turn, found.referral, numbers):
+        return found
+    if evidence.about is not About.REPORT or evidence.retracts or _notes_may_attach(party):
+        return replace(found, provisional=True)
+    reason = f"{found.reason}, but that number was learned from a provisional match"
+    return replace(found, level=Level.UNSURE, referral="", reason=reason)
+
+
+def _only_likely(turn: Turn, identity: str, numbers: set[tuple[str, str]]) -> bool:
+    """Whether all that taught these numbers of a referral was provisional, and nobody has confirmed it."""
+    referral = turn.unit.referral(identity)
+    assert referral is not None, "a match names a stored referral"
+    sure = [("appointment", slot.appointment.value) for slot in referral.slots if not slot.provisional]
+    sure += [("document", known.document.value) for known in referral.documents if not known.provisional]
+    if not numbers.isdisjoint(sure):
+        return False
+    taught = False
+    for row in turn.unit.decisions_of(identity):
+        if row.referral != identity or row.undone_at:
+            continue
+        said, _ = decode_decision(row.body)
+        known = (
+            ("appointment", said.appointment.value),
+            ("appointment", said.parent.value),
+            ("document", said.document.value),
+        )
+        if not numbers.isdisjoint(known):
+            if not row.provisional:
+                return False
+            taught = True
+    return taught
 
 
 def _speaks_as(party: Party) -> str:
     return party.channel.name if party.channel else party.kind
+
+
+def _known_as(patient: Patient, merged: tuple[PatientId, ...]) -> Patient:
+    return replace(patient, ids=(*patient.ids, *merged)) if merged else patient
 
 
 def _notes_may_attach(party: Party) -> bool:
@@ -159,7 +229,7 @@ def _looked_at_again(
         if same_demographics(evidence.patient, referral.patient):
             return found
         others = _of_patient(turn, evidence, party, merged)
-        if not shares_its_number(evidence.patient, referral, others):
+        if not shares_its_number(_known_as(evidence.patient, merged), referral, others):
             return found
         reason = "two patients share the record number"
         found = Match(level=Level.STOP, reason=reason, candidates=found.candidates, weighed=found.weighed)

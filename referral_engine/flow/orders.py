@@ -19,6 +19,7 @@ from referral_engine.hl7.message import Message
 from referral_engine.journal.rows import BindingKind, Disposition
 from referral_engine.loop.effects import OpenTask, TaskKind
 from referral_engine.loop.events import ReferralOrdered
+from referral_engine.loop.likeness import may_be_a_twin
 from referral_engine.loop.matching import Candidate, Level, Match, corroborates, weigh
 from referral_engine.loop.policy import HoldRule
 from referral_engine.loop.referral import Hold, Identifier, Order, Referral
@@ -76,6 +77,8 @@ def _known(turn: Turn, said: Said, event: ReferralOrdered) -> Verdict | None:
         return _asked(turn, said, Level.STOP, reason, found)
     referral = same[0]
     other = _another_order(turn, referral, event.order)
+    if may_be_a_twin(patient, referral.patient):
+        other = other or "the given name is another"
     if other:
         return _asked(
             turn, said, Level.UNSURE, f"the order number is that of referral {referral.id}, but {other}", same
@@ -130,7 +133,7 @@ def _begin(turn: Turn, message: Message, event: ReferralOrdered, said: Said, cha
     # Whether it stays in the network, the sender's file may let the order say; else the channel's file says it.
     network = channel.network if said.party.feed.in_network is None else event.order.network
     order = replace(event.order, specialty=specialty, network=network)
-    first = _open_duplicate(turn, event, specialty, channel)
+    first, namesake = _open_duplicate(turn, event, specialty, channel)
     event_number = turn.unit.next_sequence()
     referral = Referral(
         id=referral_id(turn.node, event_number),
@@ -148,6 +151,10 @@ def _begin(turn: Turn, message: Message, event: ReferralOrdered, said: Said, cha
         reason = f"same patient and specialty as the open referral {first.id}: linked to it, nothing is sent twice"
     apply(turn, referral, ordered, reason=reason, new=True, sequence=event_number)
     _bind(turn, referral, said)
+    if namesake is not None:
+        doubt = f"the open referral {namesake.id} has this record number and another given name: are they one patient?"
+        task = OpenTask(kind=TaskKind.ANOMALY, reason=doubt)
+        turn.open_task(task, referral=referral.id, channel=referral.channel)
     return Verdict(disposition=Disposition.APPLIED, level=Level.EXACT, reason=reason, referral=referral.id)
 
 
@@ -161,9 +168,15 @@ def _bind(turn: Turn, referral: Referral, said: Said) -> None:
     learn_patient(turn, referral.patient, referral.id)
 
 
-def _open_duplicate(turn: Turn, event: ReferralOrdered, specialty: str, channel: Channel) -> Referral | None:
-    """The open referral of the same patient and specialty that this order repeats."""
+def _open_duplicate(
+    turn: Turn, event: ReferralOrdered, specialty: str, channel: Channel
+) -> tuple[Referral | None, Referral | None]:
+    """The open referral of the same patient and specialty that this order repeats; and one of a twin, by the name.
+
+    Of twins under one record number each has an order of their own: neither is a duplicate.
+    """
     within = timedelta(days=channel.policy.duplicate_days)
+    namesake: Referral | None = None
     for known in event.patient.ids:
         for identity in turn.unit.patients(known.value, known.authority) if known.authority else ():
             earlier = turn.unit.referral(identity)
@@ -175,8 +188,10 @@ def _open_duplicate(turn: Turn, event: ReferralOrdered, specialty: str, channel:
                 and turn.now - earlier.order.ordered_at <= within
                 and corroborates(event.patient, earlier.patient)
             ):
-                return earlier
-    return None
+                if not may_be_a_twin(event.patient, earlier.patient):
+                    return earlier, None
+                namesake = namesake or earlier
+    return None, namesake
 
 
 def _hold(turn: Turn, message: Message, channel: Channel, order: Order) -> tuple[Hold, str]:

@@ -127,7 +127,7 @@ def _stands(row: MessageRow, known: DecisionRow | None) -> Verdict:
 
 def _again(turn: Turn, said: Said, row: MessageRow, known: DecisionRow | None, *, alone: bool) -> Verdict | None:
     """What one part has become now; None when nothing is new. A part that a person is asked about is asked once."""
-    found = match(turn, said.evidence, said.party)
+    found = match(turn, said.evidence, said.party, said.sequence)
     if found.referral and not said.reading.withdraws:
         return applied(turn, said, found)
     if known is None:  # it was asked about before reasons were kept, or never

@@ -22,7 +22,8 @@ from referral_engine.journal.rows import BindingKind, DecisionRow, Disposition, 
 from referral_engine.loop.clocks import due_at
 from referral_engine.loop.effects import TaskKind
 from referral_engine.loop.events import MatchConfirmed, ReferralOrdered
-from referral_engine.loop.matching import Candidate, Level, Match, grade
+from referral_engine.loop.likeness import may_be_a_twin
+from referral_engine.loop.matching import Candidate, Level, Match, Weighed, grade
 from referral_engine.loop.referral import Identifier, Order, Patient, Referral
 
 NOTE_MAX: Final = 4_000  # characters of a task's note; one that is asked about every day must not grow for ever
@@ -77,8 +78,11 @@ def confirm_match(turn: Turn, confirmed: EvidenceConfirmed) -> Receipt:
 def _asked(turn: Turn, number: int) -> tuple[TaskRow, MessageRow]:
     """The review and its message.  Raises _Refusal."""
     task = turn.unit.task(number)
-    if task is None or task.state is TaskState.DONE:
-        raise _Refusal(f"task {number} is unknown or done already")
+    if task is None:
+        raise _Refusal(f"there is no review {number}")
+    if task.state is TaskState.DONE:
+        again = f": to decide again, undo message {task.message}" if task.message else ""
+        raise _Refusal(f"review {number} is done already, with the note {task.note!r}{again}")
     row = turn.unit.message(task.message) if task.kind == TaskKind.MATCH_REVIEW.value and task.message else None
     if row is None:
         raise _Refusal(f"task {number} is no review of a message")
@@ -97,6 +101,8 @@ def _bind(turn: Turn, decided: ReviewDecided, task: TaskRow, row: MessageRow) ->
         raise _Refusal(f"there is no referral {decided.referral}")
     if all(one.referral == referral.id for one in _holding(turn, row.sequence)) and not _waiting(turn, row):
         return _done(turn, decided, task, row, referral.id)  # it is there already: the person says that it stays
+    if referral.duplicate_of:
+        raise _Refusal(f"referral {referral.id} was never sent, for it repeats {referral.duplicate_of}: bind it there")
     said = _chosen(turn, decided, row)
     if said.reading.is_new_order:
         raise _Refusal("an order is no evidence of another referral: dismiss it, or say new")
@@ -113,6 +119,9 @@ def _new(turn: Turn, decided: ReviewDecided, task: TaskRow, row: MessageRow) -> 
     if channel is None:
         raise _Refusal(f"there is no channel {decided.channel}")
     said = _chosen(turn, decided, row)
+    speaks = said.party.channel.name if said.party.channel else channel.name
+    if speaks != channel.name and not decided.sure:
+        raise _Refusal(f"the message came from channel {speaks}: say that you are sure that it is {channel.name}'s")
     if said.reading.is_new_order:
         verdict = accept_as_new(turn, said, channel)
         assert verdict is not None, "a new order has its event"
@@ -157,10 +166,9 @@ def _made(turn: Turn, said: Said, channel: Channel, by: str, row: MessageRow) ->
 
 def _put(turn: Turn, said: Said, referral: Referral, decided: ReviewDecided) -> None:
     """Apply one part of the message; level and score stay as they were graded."""
-    known = _decision(turn, said)
-    weighed = decode_decision(known.body)[1] if known is not None else ()
-    mine = tuple(one for one in weighed if one.referral == referral.id)
-    found = Match(level=_level(turn, said), referral=referral.id, reason=_BOUND, weighed=mine)
+    # The others stay beside it: whoever takes it off again has to choose among them.
+    ranked = tuple(sorted(_weighed(turn, said), key=lambda one: one.referral != referral.id))
+    found = Match(level=_level(turn, said), referral=referral.id, reason=_BOUND, weighed=ranked)
     applied(turn, said, found, by=f"user:{decided.by}", why=decided.reason)
 
 
@@ -185,9 +193,11 @@ def _is_candidate(known: DecisionRow, referral: Referral) -> bool:
 
 
 def _other(one: Patient, other: Patient) -> str:
-    """Which of name and birth date is known on both sides and differs."""
+    """Which of names and birth date is known on both sides and differs; of twins only the given name does."""
     compared = (("family name", one.family, other.family), ("birth date", one.born_on, other.born_on))
     differs = [name for name, mine, theirs in compared if mine and theirs and not mine.agrees(theirs)]
+    if may_be_a_twin(one, other):
+        differs.insert(1 if differs[:1] == ["family name"] else 0, "given name")
     return f"the {' and the '.join(differs)} differ{'' if len(differs) > 1 else 's'}" if differs else ""
 
 
@@ -212,7 +222,7 @@ def _laid_aside(  # what and why
         named = ", ".join(dict.fromkeys(one.referral for one in held))
         raise _Refusal(f"message {row.sequence} is evidence of referral {named}: undo that first")
     for said in _waiting(turn, row):
-        found = Match(level=_level(turn, said), reason=word)
+        found = Match(level=_level(turn, said), reason=word, weighed=_weighed(turn, said))
         keep_decision(turn, said, found, reason=decided.reason, by=f"user:{decided.by}")
     turn.unit.unpark(row.sequence)
     turn.unit.change_disposition(row.sequence, disposition, row.level, word, "")
@@ -271,6 +281,12 @@ def _holding(turn: Turn, message: int) -> list[DecisionRow]:
 
 def _decision(turn: Turn, said: Said) -> DecisionRow | None:
     return next((row for row in turn.unit.decisions(said.sequence) if row.part == said.part), None)
+
+
+def _weighed(turn: Turn, said: Said) -> tuple[Weighed, ...]:
+    """The candidates it was weighed against, best first."""
+    known = _decision(turn, said)
+    return decode_decision(known.body)[1] if known is not None else ()
 
 
 def _level(turn: Turn, said: Said) -> Level:

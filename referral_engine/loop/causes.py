@@ -219,8 +219,16 @@ def _reported(referral: Referral, event: ReportReceived) -> Causes:
     finality = counted(event)
     if finality is Finality.PRELIMINARY and not event.closes and referral.note in NOTE_IN:
         return ()  # another kind of document beside the note: remembered, and nothing waits for it
+    if finality is Finality.RETRACTED and referral.note in NOTE_IN and _was_never_finished(referral, event.document):
+        return ()  # what stood beside the note is taken back: the note stands
     accepts = referral.dispatch in _NOT_YET_ACCEPTED and finality is not Finality.RETRACTED
     return (NOTES[finality], Cause.ACCEPTED) if accepts else (NOTES[finality],)
+
+
+def _was_never_finished(referral: Referral, document: Identifier) -> bool:
+    """Whether a document that is known here was on the way at most, and another is the note."""
+    states = [known.finality for known in referral.documents if document and known.document.value == document.value]
+    return Finality.PRELIMINARY in states and not any(state in _FINISHED for state in states)
 
 
 def is_superseded(referral: Referral, event: ReportReceived) -> bool:

@@ -12,6 +12,7 @@ from referral_engine.base.values import replace
 from referral_engine.loop.evidence import About, Candidate, Evidence, Level, Match, Part, Verdict, Weighed
 from referral_engine.loop.likeness import (
     alike,
+    are_two,
     corroborates,
     disagrees,
     may_be_a_twin,
@@ -97,12 +98,17 @@ def grade(
 
 
 def shares_its_number(patient: Patient, referral: Referral, others: Sequence[Candidate]) -> bool:
-    """Whether another person has the record number by which a patient was recognised in `referral`."""
-    return any(
-        same_number(patient, other.referral.patient)
-        and (disagrees(patient, other.referral.patient) or disagrees(referral.patient, other.referral.patient))
-        for other in others
-    )
+    """Whether another person has the record number by which a patient was recognised in `referral`.
+
+    patient: with the numbers that merges made theirs. Of two of one number and two given names, the name decides.
+    """
+    another_name = may_be_a_twin(patient, referral.patient)
+    for known in [other.referral.patient for other in others if same_number(patient, other.referral.patient)]:
+        if disagrees(patient, known) or are_two(referral.patient, known, patient):
+            return True
+        if another_name and known.given and not may_be_a_twin(patient, known):
+            return True
+    return False
 
 
 def _known(asked: _Asked, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -139,20 +145,22 @@ def _without_stale(asked: _Asked, candidates: list[Candidate]) -> list[Candidate
     """The candidates without old ones that an office's number, given out again, still points at.
 
     One is left out when it is over, holds no document the message speaks of, and another has the order number and the
-    patient. A message that takes a document back is about the referral that holds it, whatever else it names.
+    patient. A message that takes a document back is about the referral that holds it, whatever else it names; and of
+    several that hold one document, a message is about the one whose order it names.
     """
     evidence = asked.evidence
     if len(candidates) == 1:
         return candidates
-    if evidence.retracts:
-        holding = [found for found in candidates if _holds(found.referral, evidence)]
-        if len({found.referral.id for found in holding}) == 1:
-            return holding
+    holding = [found for found in candidates if _holds(found.referral, evidence)]
+    if evidence.retracts and len({found.referral.id for found in holding}) == 1:
+        return holding
     ordered = {
         found.referral.id
         for found in candidates
         if {found.by, *found.also} & _EXACT and corroborates(asked.patient, found.referral.patient)
     }
+    if len(holding) == len(candidates) and len(ordered) == 1:
+        return [found for found in candidates if found.referral.id in ordered]
     return [
         found
         for found in candidates
@@ -191,6 +199,8 @@ def _conflict(asked: _Asked, referral: Referral) -> str:
         return "the patient is another"
     if evidence.wrong_patient and not _holds(referral, evidence):
         return "it says wrong patient"
+    if evidence.retracts and _is_strange(referral, evidence):
+        return "it takes back a document that was never filed there"
     dated = evidence.happened_at
     if dated is None or evidence.retracts:
         return ""
@@ -234,6 +244,13 @@ def _holds(referral: Referral, evidence: Evidence) -> bool:
         return False
     spoken_of = {one.value for one in (evidence.document, evidence.filler) if one}
     return any(known.document.value in spoken_of for known in referral.documents)
+
+
+def _is_strange(referral: Referral, evidence: Evidence) -> bool:
+    """Whether a note that is taken back is none of those filed here, all of which have numbers."""
+    if evidence.about is not About.REPORT or not (evidence.document and referral.documents):
+        return False
+    return all(known.document for known in referral.documents) and not _holds(referral, evidence)
 
 
 # ------------------------------------------------------------------------------------------------ by the patient
@@ -286,7 +303,7 @@ def _stopped(asked: _Asked, same: list[Candidate]) -> Match | None:
         reason = "one record number agrees, another does not"
     if not clash and len(same) > 1:
         first = same[0].referral.patient
-        clash = same if any(disagrees(first, found.referral.patient) for found in same[1:]) else []
+        clash = same if any(are_two(first, found.referral.patient, patient) for found in same[1:]) else []
         reason = "two patients share the record number"
     if not clash and (asked.evidence.conflict or asked.evidence.wrong_patient):
         clash = [found for found in same if not _is_foreign(asked, found.referral)]

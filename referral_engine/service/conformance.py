@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -48,6 +49,10 @@ def look_up(raw: bytes) -> Conformance:
         said = [f"Error: {type(error).__name__}: cannot be held against the standard"]
     found = tuple(dict.fromkeys(line for line in said if line and not line.endswith(_NOT_CHOSEN)))
     errors = any(not line.startswith("Warning") for line in found)
+    strangers = _strangers(text, structure, version) if errors else ()
+    if strangers:  # hl7apy says only that some group is not whole, and not because of what
+        belongs = "does not belong" if len(strangers) == 1 else "do not belong"
+        found = (f"Error: {', '.join(strangers)} {belongs} in {structure} {version}; others may follow from it", *found)
     return Conformance(
         version=version,
         structure=structure,
@@ -55,3 +60,25 @@ def look_up(raw: bytes) -> Conformance:
         complaints=found[:COMPLAINTS_MAX],
         more=max(0, len(found) - COMPLAINTS_MAX),
     )
+
+
+def _strangers(text: str, structure: str, version: str) -> tuple[str, ...]:
+    """The segments of a message that its structure has no place for; Z-segments have one everywhere."""
+    from hl7apy import load_reference  # as above
+    from hl7apy.exceptions import HL7apyException  # as above
+
+    try:
+        known = frozenset(_segments(load_reference(structure, "Message", version)))
+    except (HL7apyException, KeyError, TypeError, AttributeError, ValueError):
+        return ()
+    named = dict.fromkeys(line[:3] for line in text.split("\r") if line)
+    return tuple(name for name in named if name.isalnum() and name not in known and not name.startswith("Z"))
+
+
+def _segments(reference: tuple[Any, ...]) -> Iterator[str]:
+    """The names in a structure of hl7apy: (kind, ((name, structure, bounds, "SEG" or "GRP"), ...))."""
+    for name, inner, _, kind in reference[1]:
+        if kind == "SEG":
+            yield name
+        else:
+            yield from _segments(inner)

@@ -14,7 +14,7 @@ from referral_engine.journal.rows import DecisionRow, MergeRow, MessageRow
 from referral_engine.loop.events import EvidenceUndone
 from referral_engine.loop.evidence import Evidence, Verdict, Weighed
 from referral_engine.loop.likeness import other_number, same_number
-from referral_engine.loop.referral import Patient
+from referral_engine.loop.referral import Identifier, Patient, Referral
 from referral_engine.loop.undoing import standing
 
 Shape = dict[str, object]
@@ -47,20 +47,38 @@ def shape_review(review: Review, row: MessageRow | None) -> Shape:
 
 def shape_whole_review(review: Review, row: MessageRow | None, reading: Reading) -> Shape:
     """One review for `review show`: the message's patient beside each candidate's, and why it stands where it does."""
-    decision = review.decision
+    task = review.task
+    asked = _part(review.decision, task.referral, reading)
+    waiting = [one for one in review.decisions if not one.referral or one.undone_at]
+    return (
+        shape_review(review, row)
+        | {
+            "queue": task.queue,
+            "state": task.state.value,
+            "closed_at": instant(task.closed_at),
+            "note": task.note,
+            "purged_at": instant(row.purged_at) if row is not None else None,
+        }
+        | asked
+        | {
+            "parts": [_part(one, "", reading) for one in waiting],
+            "decisions": [shape_decision(one) for one in review.decisions],
+        }
+    )
+
+
+def _part(decision: DecisionRow | None, disputed: str, reading: Reading) -> Shape:
+    """One thing the message speaks of, beside its candidates; disputed: the referral where nothing was weighed."""
     evidence, weighed = decode_decision(decision.body) if decision is not None else (None, ())
     said = evidence.patient if evidence is not None else None
-    disputed = [Weighed(referral=review.task.referral)] if review.task.referral and not weighed else list(weighed)
-    return shape_review(review, row) | {
-        "queue": review.task.queue,
-        "state": review.task.state.value,
-        "note": review.task.note,
+    weighed = weighed or ((Weighed(referral=disputed),) if disputed else ())
+    return {
         "part": decision.part if decision is not None else None,
-        "candidates": [_candidate(one, said, reading) for one in disputed],
+        "level": decision.level if decision is not None else None,
+        "candidates": [_candidate(one, evidence, reading) for one in weighed],
         "message_patient": shape_patient(said) if said is not None else None,
         "about": _about(evidence) if evidence is not None else None,
         "fields": list(evidence.fields) if evidence is not None else [],
-        "decisions": [shape_decision(one) for one in review.decisions],
     }
 
 
@@ -73,19 +91,27 @@ def _about(evidence: Evidence) -> Shape:
         "specialty": evidence.specialty,
         "document_kind": evidence.document_kind,
         "placer_number": evidence.placer.value,
+        "retracts": evidence.retracts,
+        "may_close": evidence.may_close,
+        "wrong_patient": evidence.wrong_patient,
     }
 
 
-def _candidate(weighed: Weighed, said: Patient | None, reading: Reading) -> Shape:
+def _candidate(weighed: Weighed, evidence: Evidence | None, reading: Reading) -> Shape:
     referral = reading.referral(weighed.referral)
     return {
         "referral": weighed.referral,
         "status": referral.status.value if referral is not None else None,
         "channel": referral.channel if referral is not None else None,
+        "specialty": referral.order.specialty if referral is not None else None,
+        "service": referral.order.service_text or referral.order.service_code if referral is not None else None,
+        "placer_number": referral.order.placer.value if referral is not None else None,
+        "ordered_at": rfc3339(referral.order.ordered_at) if referral is not None else None,
+        "appointments": [rfc3339(slot.starts_at) for slot in referral.slots] if referral is not None else [],
         "score": weighed.score,
         "parts": _parts(weighed),
         "patient": shape_patient(referral.patient) if referral is not None else None,
-        "compared": list(compared(said, referral.patient)) if referral is not None and said is not None else [],
+        "compared": list(compared(evidence, referral)) if referral is not None and evidence is not None else [],
     }
 
 
@@ -93,8 +119,10 @@ def _parts(weighed: Weighed) -> list[Shape]:
     return [{"name": part.name, "verdict": part.verdict.value, "points": part.points} for part in weighed.parts]
 
 
-def compared(said: Patient, known: Patient) -> Iterator[Shape]:
-    """The identifiers of the message's patient beside the referral's, each agreeing, differing or missing."""
+def compared(evidence: Evidence, referral: Referral) -> Iterator[Shape]:
+    """The order and the patient of the message beside the referral's, each thing agreeing, differing or missing."""
+    said, known = evidence.patient, referral.patient
+    yield _order_number(evidence.placer, referral.order.placer)
     verdict = Verdict.MISSING
     if same_number(said, known):
         verdict = Verdict.AGREES
@@ -109,6 +137,19 @@ def compared(said: Patient, known: Patient) -> Iterator[Shape]:
     )
     for name, mine, theirs in pairs:
         yield _row(name, mine.reveal(), theirs.reveal(), _verdict(mine, theirs))
+
+
+def _order_number(said: Identifier, known: Identifier) -> Shape:
+    """An authority that only one side names makes no difference; nor does a number that only one side has."""
+    verdict = Verdict.MISSING
+    if said and known:
+        whose = not said.authority or not known.authority or said.authority == known.authority
+        verdict = Verdict.AGREES if said.value == known.value and whose else Verdict.DIFFERS
+    return _row("order number", _number(said), _number(known), verdict)
+
+
+def _number(one: Identifier) -> str:
+    return f"{one.value} ({one.authority})" if one.authority else one.value
 
 
 def _row(name: str, said: str, known: str, verdict: Verdict) -> Shape:

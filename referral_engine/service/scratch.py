@@ -49,7 +49,10 @@ def opened_copy(path: str, key: bytes | None) -> Iterator[Journal]:
 def _nobody_elses(path: str) -> Iterator[None]:
     """Hold the journal's lock, where it has one, while it is copied.  Raises Refused, OSError."""
     if not Path(path).is_file():
-        raise Refused(f"{path} is no journal: there is no such file")
+        why = "it is a directory" if Path(path).is_dir() else "there is no such file"
+        raise Refused(f"{path} is no journal: {why}")
+    if not Path(path).stat().st_size:
+        raise Refused(f"{path} is no journal: there is nothing in it")
     lock = f"{path}.lock"
     if not Path(lock).exists():  # a backup: no engine ever opened it
         yield

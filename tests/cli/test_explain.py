@@ -147,3 +147,52 @@ def test_without_the_question_the_standard_is_not_asked() -> None:
 
     assert said.exit_status == 0
     assert said.json[0]["conformance"] is None
+
+
+def test_a_segment_that_its_structure_has_no_place_for_is_named() -> None:
+    said = run("message", str(SAMPLES / "orm-o01-imaging-mri.hl7"), "--conformance", "--json")
+
+    first, *_ = said.json[0]["conformance"]["complaints"]
+    assert first == "Error: CON, TQ1 do not belong in ORM_O01 2.5.1; others may follow from it"
+
+
+def test_an_empty_file_holds_no_message(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.hl7"
+    empty.write_bytes(b"\r\n")
+
+    said = run("explain", str(empty))
+
+    assert said.exit_status == 1
+    assert "there is nothing in it" in said.out
+    assert "quarantine" not in said.out
+
+
+def test_a_message_that_no_listener_would_take_is_not_explained_as_if_it_were_taken(tmp_path: Path) -> None:
+    large = tmp_path / "large.hl7"
+    large.write_bytes((SAMPLES / "mdm-t02-cardiology-final.hl7").read_bytes() + b"NTE|1||" + b"x" * 17_000_000 + b"\r")
+
+    said = run("explain", str(large), "--json")
+
+    assert said.exit_status == 1
+    assert "longer than the 16,777,216 bytes a listener takes" in said.json["framing"]["sentence"]
+    assert said.json["messages"] == []
+
+
+def test_a_sender_whose_feed_is_switched_off_is_told_so() -> None:
+    said = run("explain", str(SAMPLES / "feeds" / "epic" / "orm-o01-order.hl7"))
+
+    assert said.exit_status == 1
+    assert "sender     nobody we know: MSH-3 is EPIC, MSH-4 is SPRINGFIELD" in said.out
+    assert 'conf/feeds/epic.toml names it, but is switched off: "enabled = false"' in said.out
+
+
+def test_what_is_no_journal_no_key_and_no_address_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    empty = tmp_path / "journal.db"
+    empty.write_bytes(b"")
+    booking = str(SAMPLES / BOOKING)
+
+    assert f"{empty} is no journal: there is nothing in it" in run("explain", booking, "--at", str(empty)).err
+    assert f"{tmp_path} is no journal: it is a directory" in run("explain", booking, "--at", str(tmp_path)).err
+    nowhere = run("explain", booking, "--at", str(empty), "--key", "/nonexistent")
+    assert (nowhere.exit_status, "there is no file /nonexistent" in nowhere.err) == (2, True)
+    assert "write an address" in run("explain", booking, "--from", "nowhere").err

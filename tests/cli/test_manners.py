@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
+from referral_engine.cli.asking import SHOWN_MAX, lines_of
 from referral_engine.cli.main import main
-from referral_engine.cli.shared import visible
+from referral_engine.cli.shared import in_one_line, print_table, visible
 from tests.cli.terminal import NOWHERE, ROOT, run
 
 LIVE = [
@@ -137,3 +138,46 @@ def test_the_version_is_said() -> None:
 
 def test_what_a_message_holds_cannot_drive_the_terminal() -> None:
     assert visible("a\x1b[2Jb\x9bc\td\r\n") == "a\\x1b[2Jb\\x9bc\td\\x0d\n"
+
+
+def test_a_name_cannot_be_made_to_look_like_another_or_write_a_row_of_its_own() -> None:  # F-H02
+    assert in_one_line("\u202eailemA") == "\\u202eailemA"
+    assert in_one_line("Ame\u200blia\ufeff") == "Ame\\u200blia\\ufeff"
+    assert in_one_line("Mal\nsex  F  F  =") == "Mal\\nsex  F  F  ="
+    assert in_one_line("José 李 أمل") == "José 李 أمل"
+
+
+ROWS = [(1, "2026-03-02T15:00:00.123456Z", "cardiology-heart-group", "a reason " * 12), (22, None, "ehr", "")]
+HEADS = ("id", "at", "feed", "reason")
+
+
+def test_where_a_terminal_is_too_narrow_the_reason_goes_under_its_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+
+    print_table(HEADS, ROWS, "nothing", under=1)
+
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert [line.rstrip() for line in plain[:2]] == [
+        "id  at                    feed",
+        "1   2026-03-02T15:00:00Z  cardiology-heart-group",
+    ]
+    assert plain[2].startswith("    reason: a reason a reason")
+    assert plain[-1].rstrip() == "22                        ehr"
+    assert max(map(len, plain)) <= 60
+
+
+def test_a_row_that_is_piped_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(HEADS, ROWS, "nothing", under=1)
+
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_a_scanned_letter_does_not_bury_the_message_that_holds_it() -> None:
+    shown = lines_of("MSH|a\rOBX|" + "x" * 5_000_000)
+
+    assert shown.startswith("MSH|a\nOBX|xxx")
+    assert shown.endswith("... (5000004 characters)")
+    assert len(shown) < SHOWN_MAX + 100

@@ -117,3 +117,14 @@ def test_a_user_without_a_name_is_still_somebody(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(asking.getpass, "getuser", nameless)
 
     assert asking._me().startswith("uid-")
+
+
+def test_an_empty_file_is_not_sent(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.hl7"
+    empty.write_bytes(b"")
+
+    with peer(lambda *_: b"") as port:
+        said = run("send", empty, "--to", f"127.0.0.1:{port}")
+
+    assert said.exit_status == 1
+    assert "there is nothing in it" in said.err

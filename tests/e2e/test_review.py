@@ -61,14 +61,24 @@ def test_a_note_waits_is_looked_at_is_bound_and_is_taken_off_again(live: Site, n
     assert candidate["patient"]["family"] == shown["message_patient"]["family"] == f"Family{number}"
     assert shown["decisions"][0]["by"] == "engine"
 
+    text = live.ask("review", "show", str(review["id"])).out
+    assert f"order P-{number} of 2026-03-02T15:00:00Z" in text
+    assert "speaks of: report CN, of 2026-03-10T15:30:00Z, by 1550000016, naming no order" in text
+    assert "review bind would: keep it with the referral; a final note closes it" in text
+    assert {row["name"]: row["verdict"] for row in candidate["compared"]}["order number"] == "missing"
+
     bound = live.ask("review", "bind", str(review["id"]), referral, "--reason", "both charts looked at", "--by", "ana")
     assert bound.exit_status == 0, bound.err
+    assert f"{referral}  A final note (note none -> final" in bound.out
     eventually(lambda: tracks(live, number)["closure"] == "closed", "the note closes the loop")
     told = live.ask_json("message", "show", str(review["message_id"]))
     assert (told["referral"], told["decisions"][-1]["by"]) == (referral, "user:ana")
 
     undone = live.ask("review", "undo", str(review["message_id"]), "--reason", "her sister's", "--by", "ana")
     assert undone.exit_status == 0, undone.err
+    assert f"{referral}  Undone: what message {review['message_id']} said of this referral" in undone.out
+    assert f"{referral}  owed: retraction (undone) to ehr by ehr" in undone.out
+    assert f"review {review_of(live, number)['id']} asks where it belongs" in undone.out
     assert tracks(live, number)["note"] == "none"
     assert tracks(live, number)["closure"] == "open"
     eventually(lambda: live.sendings(referral, kind="retraction", state="delivered"), "the EHR hears of it")
@@ -89,6 +99,9 @@ def test_what_differs_stands_out_and_a_bind_over_it_is_refused_until_sure(live: 
     assert shown.exit_status == 0
     differing = [line for line in shown.out.splitlines() if "DIFFERS" in line]
     assert [line.split("  ")[1].strip() for line in differing] == ["record number", "birth date"]
+    assert "the message says" in shown.out
+    assert f"order number   P-{number} (EHR)" in shown.out
+    assert "bind is refused without --sure" in shown.out
 
     refused = live.ask("review", "bind", str(review["id"]), referral, "--reason", "it looks right")
     assert refused.exit_status == 1

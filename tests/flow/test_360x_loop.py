@@ -156,6 +156,19 @@ def test_once_the_office_has_said_its_own_number_it_gets_both_and_the_ehr_its_ow
     assert [one.value.reveal() for one in story(stage).referral.patient.ids] == ["700101", "HG7001"]
 
 
+def test_a_second_number_of_ours_in_the_offices_answer_is_not_learned() -> None:
+    # H125: what the office copies beside her number may be her sister's
+    stage = engine(other=direct())
+    stage.receive(sample(ORDER))
+    office = Office(stage)
+    office._pid = office._pid.replace("~", f"~700102^^^&{SPRINGFIELD}&ISO^MR~")
+
+    accepted = office.status("OK", "IP")
+
+    assert row(stage, accepted).disposition is Disposition.APPLIED
+    assert [one.value.reveal() for one in story(stage).referral.patient.ids] == ["700101", "HG7001"]
+
+
 @pytest.mark.parametrize(("control", "status"), [("UA", "CA"), ("SC", "CA"), ("DC", "CA")])
 def test_a_decline_is_a_decline_whatever_stands_in_orc_1(control: str, status: str) -> None:
     stage = engine(other=direct())

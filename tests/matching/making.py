@@ -27,10 +27,12 @@ class Person:
     born_on: str
     sex: str
     authority: str = OURS
+    also: str = ""  # a number of ours beside it that is somebody else's
 
     @property
     def pid(self) -> str:
         number = f"{self.mrn}^^^{self.authority}^MR" if self.mrn else ""
+        number += f"~{self.also}^^^{OURS}^MR" if self.also else ""
         return f"PID|1||{number}||{self.family}^{self.given}^^^^^L||{self.born_on}|{self.sex}"
 
 

@@ -56,6 +56,29 @@ def twins_number_mistyped(make: Maker) -> Case:
     )  # fmt: skip
 
 
+def twins_number_beside_her_own(make: Maker) -> Case:
+    """One twin was registered with the other's record number beside her own."""
+    one = make.person()
+    other = make.twin(one)
+    orders = [make.order(replace(one, also=other.mrn), make.placer())]
+    placer = make.random.choice(["", make.placer(), make.placer(5)])
+    return Case(kind="twin's number beside her own", orders=orders, message=make.evidence(other, placer))
+
+
+def mother_and_baby(make: Maker) -> Case:
+    """The mother's record number stands beside the newborn's."""
+    mother = make.person(sex="F", given=make.random.choice(GIVENS["F"]))
+    sex = make.random.choice("FM")
+    baby = replace(
+        mother, mrn=make.mrn(4), also=mother.mrn, given="BABY GIRL" if sex == "F" else "BABY BOY", sex=sex,
+        born_on="20260226",
+    )  # fmt: skip
+    placer = make.random.choice(["", make.placer(), make.placer(5)])
+    about = make.random.choice([baby, replace(baby, mrn=mother.mrn, also="")])
+    message = make.evidence(about, placer)
+    return Case(kind="mother and baby", orders=[make.order(mother, make.placer())], message=message)
+
+
 def father_and_son(make: Maker) -> Case:
     """The same name, a generation apart."""
     father = make.person(sex="M", given=make.random.choice(GIVENS["M"]))
@@ -270,7 +293,8 @@ def of_the_other_twin(make: Maker) -> Case:
 
 
 KINDS: Final[Sequence[Callable[[Maker], Case]]] = (
-    twins, twins, twins_both_referred, twins_number_mistyped, father_and_son, namesakes, namesake_without_number, record_number_swapped,
+    twins, twins, twins_both_referred, twins_number_mistyped,
+    twins_number_beside_her_own, mother_and_baby, father_and_son, namesakes, namesake_without_number, record_number_swapped,
     record_number_of_another, order_number_swapped, order_number_of_another, birth_date_swapped, another_authority,
     names_alike, order_number_reused, order_number_written_otherwise, wrong_channel, several, older_than_the_order,
     wrong_patient, appointment_number_reused, scanned_letter,

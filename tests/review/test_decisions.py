@@ -6,6 +6,7 @@ import pytest
 
 from referral_engine.flow.inputs import EvidenceConfirmed, EvidenceUnbound, Receipt, ReviewDecided, TaskDone
 from referral_engine.flow.rehearsal import Rehearsal
+from referral_engine.journal.codec import decode_decision
 from referral_engine.journal.rows import Disposition, MessageRow
 from tests.flow.stage import (
     BOOKING,
@@ -144,6 +145,20 @@ def test_what_was_bound_can_be_undone_and_bound_again() -> None:
     ]  # fmt: skip
 
 
+def test_whoever_takes_a_note_off_sees_every_candidate_it_had() -> None:  # H125
+    stage = engine()
+    stage.receive(sample(ORDER))
+    stage.move_to(at("2026-03-20 09:00"))
+    stage.receive(sample(ORDER, SECOND))
+    note = stage.receive(sample(NOTE, UNNUMBERED))
+    decided(stage, "bind", referral=hers(stage))
+
+    stage.put(EvidenceUnbound(message=note.sequence, by="ana", reason="of the other order"))
+
+    (kept,) = stage.journal.read().decisions(note.sequence)
+    assert [one.referral for one in decode_decision(kept.body)[1]] == [hers(stage), hers(stage, "P-1009")]
+
+
 def test_what_is_bound_teaches_its_numbers() -> None:
     stage = engine()
     stage.receive(sample(ORDER))
@@ -271,6 +286,16 @@ def test_a_referral_of_no_channel_is_not_made(words: dict[str, str], sentence: s
     assert whole(stage) == before
 
 
+def test_a_referral_of_a_channel_that_did_not_send_the_message_is_not_made_by_a_slip() -> None:
+    stage, _ = stranger()
+    before = whole(stage)
+
+    refused = decided(stage, "new", channel="imaging-northside").refused
+
+    assert refused == f"the message came from channel {HEART}: say that you are sure that it is imaging-northside's"
+    assert whole(stage) == before
+
+
 # --------------------------------------------------------------------------------------------- several things
 
 
@@ -340,6 +365,36 @@ def test_a_wrong_patient_is_set_aside() -> None:
     assert kinds(stage).count("match-review") == 0
 
 
+@pytest.mark.parametrize("decision", ["dismiss", "wrong-patient"])
+def test_what_was_laid_aside_by_mistake_comes_up_again_with_its_candidates(decision: str) -> None:
+    stage, note = in_review()
+    decided(stage, decision, "a slip")
+
+    assert stage.put(EvidenceUnbound(message=note.sequence, by="ana", reason="it is her note")).refused == ""
+
+    assert row(stage, note).disposition is Disposition.NEEDS_HUMAN
+    assert not tasks(stage, "match-review")[0].urgent
+    (kept,) = stage.journal.read().decisions(note.sequence)
+    assert (kept.undone_by, kept.undone_reason) == ("user:ana", "it is her note")
+    assert [one.referral for one in decode_decision(kept.body)[1]] == [hers(stage)]
+    again = stage.put(EvidenceUnbound(message=note.sequence, by="ana", reason="twice"))
+    assert again.refused == f"message {note.sequence} is evidence of no referral"
+    assert decided(stage, "bind", referral=hers(stage)).refused == ""
+    assert tracks(stage)["note"] == "final"
+
+
+def test_what_was_laid_aside_so_long_ago_that_it_was_reduced_is_asked_for_again() -> None:  # H128
+    stage, note = in_review()
+    decided(stage, "dismiss", "a slip")
+    stage.move_to(at("2026-03-20 09:00"))  # beyond keep_unrelated
+    assert row(stage, note).purged_at
+
+    undone = stage.put(EvidenceUnbound(message=note.sequence, by="ana", reason="it is her note"))
+
+    assert undone.refused == f"message {note.sequence} was reduced to its header: ask its sender for it again"
+    assert kinds(stage).count("match-review") == 0
+
+
 def test_a_review_that_waits_for_information_gets_another_business_day() -> None:
     stage, _ = in_review()
     (task,) = tasks(stage, "match-review")
@@ -385,7 +440,7 @@ def test_a_decision_that_cannot_be_done_says_why_and_changes_nothing() -> None:
     assert "there is no referral RE-9999" in decided(stage, "bind", referral="RE-9999").refused
     assert "does not wait" in decided(stage, "bind", referral=hers(stage), part=4).refused
     assert "no review of a message" in decided(stage, "dismiss", task=other.id).refused
-    assert "unknown or done" in decided(stage, "dismiss", task=999).refused
+    assert decided(stage, "dismiss", task=999).refused == "there is no review 999"
     assert whole(stage) == before
 
 

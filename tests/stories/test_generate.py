@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from click.testing import CliRunner, Result
 
+from referral_engine.cli import generating
 from referral_engine.cli.main import main
 from referral_engine.hl7.message import Message
 from tests.channels.shipped import ROOT
@@ -92,3 +95,22 @@ def test_a_dialect_is_written_as_its_sender_writes(tmp_path: Path) -> None:  # F
     controls = {message.value("ORC-1") for message in orders}
     assert controls & {"OC", "OD"}, "a cancel of this sender is OC or OD"
     assert not controls & {"CA", "DC", "XO"}
+
+
+def test_a_place_that_cannot_be_written_is_named_in_a_sentence(tmp_path: Path) -> None:
+    answer = generated("--seed", "7", "--referrals", "1", "--to", str(tmp_path / "a"), "--expected", "/nonexistent/x")
+
+    assert answer.exit_code == 1
+    assert "/nonexistent/x: cannot be written: No such file or directory" in answer.output
+
+
+def test_one_that_is_broken_off_says_that_it_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken_off(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(generating, "_write", broken_off)
+
+    answer = generated("--seed", "7", "--to", str(tmp_path / "a"))
+
+    assert answer.exit_code == 1
+    assert "is not whole; --force begins again" in answer.output
