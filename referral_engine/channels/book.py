@@ -28,12 +28,13 @@ from referral_engine.channels.preauth import Preauthorization
 from referral_engine.channels.preauth_file import read_preauth
 from referral_engine.channels.shape import Page, Setting
 from referral_engine.channels.source import Source, read_source
+from referral_engine.channels.timetable_file import TEST_SUFFIX, read_test_file
 
 ENGINE_FILE: Final = "conf/engine.toml"  # the name shown for defaults when there is no file
 ROUTED_BY: Final = (REFERRED_TO, "OBR-28.1")  # most channels name their specialist so; few are asked about one order
 VERSION_LETTERS: Final = 12  # of the hash; enough to tell any two versions of a site apart
 
-Part = Literal["engine", "preauth", "partner", "feed", "channel"]
+Part = Literal["engine", "preauth", "partner", "feed", "channel", "test"]
 _FOLDERS: Final[Mapping[str, Part]] = {"feeds": "feed", "channels": "channel", "partners": "partner"}
 
 
@@ -139,6 +140,8 @@ def part_of(file: str, source: Source) -> Part | None:
         return "engine"
     if parts[-1] == "preauth.toml":
         return "preauth"
+    if parts[-1].endswith(TEST_SUFFIX):
+        return "test"
     if above in _FOLDERS:
         return _FOLDERS[above]
     return next((part for part in _FOLDERS.values() if part in source.tree), None)
@@ -196,6 +199,29 @@ def _read_parts(
             page, reading.engine, partners, version=_version(text), engine_origins=origins, samples=samples
         )
         reading.channels.extend([(page, channel)] if channel else [])
+    return pages + _read_test_files(reading, sources, samples)
+
+
+def _read_test_files(
+    reading: Reading, sources: Mapping[Part, list[tuple[Source, str]]], samples: Sequence[str] | None
+) -> list[Page]:
+    """Files that hold only the tests of a channel beside them; the channel gets them behind its own."""
+    places = {channel.name: number for number, (_, channel) in enumerate(reading.channels)}
+    pages = []
+    for source, _ in sources["test"]:
+        page = Page(source)
+        pages.append(page)
+        tests = read_test_file(page, samples, reading.engine.queues.values())
+        name = file_stem(source.file).removesuffix(".test")
+        if name not in places:
+            page.complain(("test",), "CH414", f'there is no channel "{name}" to test', "name the file as its channel's")
+            continue
+        own, channel = reading.channels[places[name]]
+        known = {test.name for test in channel.tests}
+        for number in (number for number, test in enumerate(tests) if test.name in known):
+            page.complain(("test", number, "name"), "CH312", f'{own.source.file} has a test "{tests[number].name}" too')
+        own.problems = [problem for problem in own.problems if problem.code != "CHW01" or not tests]
+        reading.channels[places[name]] = (own, replace(channel, tests=(*channel.tests, *tests)))
     return pages
 
 
@@ -224,7 +250,7 @@ def _without_consequences(problems: Sequence[Problem]) -> list[Problem]:
     unreadable = {problem.file for problem in problems if problem.code.startswith("CH0")}
     hidden: set[str] = set()
     if unreadable:
-        hidden = {"CH408", "CH409", "CH413", "CHW04", "CHW06"}
+        hidden = {"CH408", "CH409", "CH413", "CH414", "CHW04", "CHW06"}
     if any(file_stem(file) == "engine" for file in unreadable):
         hidden |= {"CH402", "CH403", "CH406"}
     return [problem for problem in problems if problem.code not in hidden]

@@ -90,7 +90,7 @@ def read_channel(
         replies=replies,
         policy=_policy(top, engine, clocks, replies, calendar=calendar, has_fallback=fallback is not None),
         patient=_patient(top.defaulted("patient")),
-        tests=read_tests(top.tables("test"), samples),
+        tests=read_tests(top.tables("test"), samples, engine.queues.values()),
         version=version,
         file=page.source.file,
         match_lines=_lines(page),

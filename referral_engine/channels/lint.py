@@ -27,6 +27,23 @@ def render_problem(problem: Problem) -> str:
     return "\n".join(lines)
 
 
+def annotation(problem: Problem) -> str:
+    """One problem as a workflow command that a build server shows at the line itself.
+
+    ::error file=channels/x.toml,line=3,col=1,title=CH201::sentence
+    """
+    told = f"{problem.sentence}; {problem.help}" if problem.help else problem.sentence
+    values = [("file", problem.file), ("title", problem.code)]
+    if problem.line:
+        values[1:1] = [("line", str(problem.line)), ("col", str(problem.column))]
+    where = ",".join(f"{key}={_escaped(value).replace(':', '%3A').replace(',', '%2C')}" for key, value in values)
+    return f"::{'warning' if problem.warning else 'error'} {where}::{_escaped(told)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
 def render_report(problems: Sequence[Problem], files: int) -> str:
     """Every problem with an empty line between, and the count at the end."""
     return "\n\n".join([*map(render_problem, problems), summary(problems, files)])

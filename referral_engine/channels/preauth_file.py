@@ -44,7 +44,8 @@ def _row(table: Table) -> PreauthRow:
     """One [[rule]]."""
     rule = table.need("rule", words.word(_RULES), HoldRule.HOLD)
     billing: Duration | None = table.take("billing_after", words.duration, None)
-    remind = table.take("remind_after", words.duration, DEFAULT_REMIND_AFTER)
+    written: Duration | None = table.take("remind_after", words.duration, None)
+    remind = written or DEFAULT_REMIND_AFTER
     notify: Notify = table.take("notify", words.word(_NOTIFY), "")
     if billing is not None and not_shorter(remind, billing):
         key = "remind_after" if "remind_after" in table.tree else "billing_after"
@@ -61,7 +62,7 @@ def _row(table: Table) -> PreauthRow:
         verdict=PreauthRule(
             rule=rule,
             billing_after=billing,
-            remind_after=remind,
+            remind_after=written,
             notify=notify,
             why=f"{table.page.source.file}:{line}",
             line=line,

@@ -106,7 +106,7 @@ def _shared(senders: Sequence[_Sender]) -> Iterator[Problem]:
                 (sender.table, "applications"),
                 "CH407",
                 sentence,
-                "name the facility (MSH-4) as well",
+                "tell them apart by MSH-3, MSH-4 or addresses, or switch one off: enabled = false",
             )
         for place in sender.facilities or ("",):
             by_facility.setdefault(place, []).append(sender)

@@ -64,6 +64,7 @@ class Page:
         self.today = today
         self.problems: list[Problem] = []
         self.settings: list[Setting] = []
+        self.noting = True  # whether what is read is in force; a test decides nothing
         self.troubled: set[str | int] = set()  # top tables with an error; what follows from one is not reported again
         self.top = Table(self, (), source.tree)
 
@@ -238,6 +239,8 @@ class Table:
 
     def _note(self, key: str, value: object, origin: str = "") -> None:
         """Remember the value in force, and whether the file decided it."""
+        if not self.page.noting:
+            return
         words = ".".join(str(part) for part in (*self.place, key))
         line = self.line_of(key)
         value = self.tree.get(key, value)  # as the analyst wrote it

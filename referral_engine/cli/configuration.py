@@ -12,9 +12,10 @@ from referral_engine.base.errors import ConfigError, MessageFault, Problem
 from referral_engine.channels.book import check_files
 from referral_engine.channels.codes import CODES
 from referral_engine.channels.effective import effective
-from referral_engine.channels.lint import render_problem, summary
+from referral_engine.channels.lint import annotation, render_problem, summary
 from referral_engine.channels.parties import named_in
 from referral_engine.channels.routing import Routing, explain
+from referral_engine.cli.sample_files import SampleFiles
 from referral_engine.cli.shared import (
     DEFAULT_CONF,
     FOUND_PROBLEMS,
@@ -30,6 +31,7 @@ from referral_engine.hl7.message import Message
 from referral_engine.service.clock import MachineClock
 from referral_engine.service.files import read_files
 
+FORMATS: Final = ("text", "json", "github")
 ORDERS: Final = ("ORM^", "OMG^", "OML^", "OMI^")  # MSH-9 of what may be a referral
 
 
@@ -37,9 +39,10 @@ ORDERS: Final = ("ORM^", "OMG^", "OML^", "OMI^")  # MSH-9 of what may be a refer
 @click.argument("paths", nargs=-1, type=click.Path())
 @conf_option
 @json_option
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="json is --json; github annotates.")
 @click.option("--strict", is_flag=True, help="Warnings are problems too.")
 @click.option("--explain", "code", metavar="CODE", help="Say what one code means, as in --explain CH203.")
-def check(paths: tuple[str, ...], conf: str, *, as_json: bool, strict: bool, code: str | None) -> None:
+def check(paths: tuple[str, ...], conf: str, *, as_json: bool, form: str, strict: bool, code: str | None) -> None:
     """Find everything that is wrong in the files, at once.
 
     Without PATHS: the engine's file, feeds, partners, pre-authorization and channels together. A Markdown file has
@@ -58,13 +61,17 @@ def check(paths: tuple[str, ...], conf: str, *, as_json: bool, strict: bool, cod
         named = _named(paths, files)
     except ConfigError as error:
         refuse_configuration(error)
-    problems = check_files(_surroundings(files, named, conf) | named, today=MachineClock().now().date())
+    texts = _surroundings(files, named, conf) | named
+    problems = check_files(texts, SampleFiles(conf, texts).names(), today=MachineClock().now().date())
     if paths:
         wanted = set(named)
         problems = tuple(problem for problem in problems if problem.file in wanted)
     wrong = [problem for problem in problems if strict or not problem.warning]
-    if as_json:
+    if as_json or form == "json":
         print_json([_plain(problem) for problem in problems])
+    elif form == "github":
+        for problem in problems:
+            click.echo(annotation(problem))
     else:
         for problem in problems:
             click.echo(render_problem(problem) + "\n")

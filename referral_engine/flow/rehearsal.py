@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from referral_engine.base.clock import ManualClock, from_micros, to_micros
 from referral_engine.channels.book import Book
@@ -20,6 +20,8 @@ NODE: Final = "RE"
 CLAIMED_AT_ONCE: Final = 64
 ROUNDS_MAX: Final = 1_000  # of deliveries that cause deliveries; more is a loop between two partners
 SILENT_RETRY_SECONDS: Final = 300.0
+LEASE_SECONDS: Final = 120.0
+UNANSWERED_SECONDS: Final = 10 * 366 * 24 * 3600.0  # how long a scripted partner may leave a sending unanswered
 
 # How a partner's word settles one attempt: the outcome, its reason, and MSA-1 of the reply.
 ANSWERS: Final[Mapping[str, tuple[Outcome, str, bytes]]] = {
@@ -33,6 +35,22 @@ ANSWERS: Final[Mapping[str, tuple[Outcome, str, bytes]]] = {
 }
 
 
+class Scripted(Protocol):
+    """A partner who may take its time: what leaves is answered at once, later, or not in time."""
+
+    def serves(self, row: EffectRow) -> bool:
+        """Whether it is the one behind this sending."""
+
+    def answer(self, row: EffectRow, now: int) -> Settled | None:
+        """How it answers at once; None while it does not."""
+
+    def next_at(self) -> int | None:
+        """When the wait for its answer is over next, in microseconds UTC."""
+
+    def run_out(self, now: int) -> list[Settled]:
+        """What it has not answered in time."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Rehearsal:
     """One engine in memory; everything that happens goes through `Step.run`."""
@@ -40,6 +58,7 @@ class Rehearsal:
     book: Book
     start: datetime
     partners: dict[str, str] = field(default_factory=dict)  # lane to its word; others deliver
+    scripted: Scripted | None = None  # a partner whose answers are steps of their own
     on_sent: Callable[[EffectRow], None] = lambda _: None  # a default that does nothing
     clock: ManualClock = field(init=False)
     journal: Journal = field(init=False)
@@ -66,15 +85,23 @@ class Rehearsal:
         self._deliver()
         return receipt
 
+    def settle(self, answers: Sequence[Settled]) -> None:
+        """A scripted partner answers what waited, then every delivery that causes."""
+        for one in answers:
+            self._run(one)
+            self._waiting |= self._lanes_due()
+        self._deliver()
+
     def move_to(self, instant: datetime) -> None:
         """Move the clock there; everything that falls due on the way happens at its own time."""
         target = to_micros(instant.astimezone(UTC))
         while (due := self._next_due()) is not None and due <= target:
             self.clock.move_to(from_micros(due))
+            for late in self.scripted.run_out(due) if self.scripted else ():
+                self._run(late)
             while self._run(Ticked()).more:
                 pass
-            with self.journal.batch(due) as unit:
-                self._waiting |= unit.lanes_due()
+            self._waiting |= self._lanes_due()
             self._deliver()
         self.clock.move_to(instant)
 
@@ -83,12 +110,18 @@ class Rehearsal:
         self._waiting |= receipt.lanes
         return receipt
 
+    def _lanes_due(self) -> frozenset[str]:
+        with self.journal.batch(to_micros(self.clock.now())) as unit:
+            return unit.lanes_due()
+
     def _next_due(self) -> int | None:
         """When something happens next by itself."""
         now = to_micros(self.clock.now())
         with self.journal.batch(now) as unit:
             due = unit.next_due(now)
-        return due if due is None or due > now else self._next_possible(now)
+        due = due if due is None or due > now else self._next_possible(now)
+        late = self.scripted.next_at() if self.scripted else None
+        return min((one for one in (due, late) if one is not None), default=None)
 
     def _next_possible(self, now: int) -> int | None:
         """The same, without sendings that are due but stand behind an older one that is tried again later."""
@@ -110,7 +143,8 @@ class Rehearsal:
                 return
             lanes = sorted(self._waiting | {row.lane for row in claimed})  # what is settled may let the next one go
             self._waiting.clear()
-            receipts = self._pass([*(self._answer(row) for row in claimed), *claims_of(lanes)])
+            answers = [one for one in map(self._answer, claimed) if one is not None]
+            receipts = self._pass([*answers, *claims_of(lanes, UNANSWERED_SECONDS if self.scripted else LEASE_SECONDS)])
             claimed = [row for receipt in receipts for row in receipt.effects]
         raise AssertionError("deliveries cause deliveries without end")
 
@@ -120,9 +154,11 @@ class Rehearsal:
         self._waiting |= receipts[-1].lanes
         return receipts
 
-    def _answer(self, row: EffectRow) -> Settled:
-        """How the partner behind a lane answers one sending."""
+    def _answer(self, row: EffectRow) -> Settled | None:
+        """How the partner behind a lane answers one sending; None for one that takes its time."""
         self.on_sent(row)
+        if self.scripted is not None and self.scripted.serves(row):
+            return self.scripted.answer(row, to_micros(self.clock.now()))
         by_itself = "AA" if row.transport == "mllp" else "delivered"
         outcome, reason, reply = ANSWERS[self.partners.get(row.lane, by_itself)]
         return Settled(
@@ -135,6 +171,6 @@ class Rehearsal:
         )
 
 
-def claims_of(lanes: Sequence[str]) -> list[Input]:
+def claims_of(lanes: Sequence[str], lease_seconds: float = LEASE_SECONDS) -> list[Input]:
     """Every lane asks for work."""
-    return [Claim(lane=lane, limit=CLAIMED_AT_ONCE) for lane in lanes]
+    return [Claim(lane=lane, limit=CLAIMED_AT_ONCE, lease_seconds=lease_seconds) for lane in lanes]

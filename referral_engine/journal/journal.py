@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from referral_engine.base.errors import Altered, JournalError, NoRoom, OutcomeUnknown
 from referral_engine.journal.anchor import Anchor, AnchorFile, read_anchor
+from referral_engine.journal.blank import lay_out
 from referral_engine.journal.database import (
     IN_MEMORY,
     Connection,
@@ -68,6 +69,8 @@ class Journal:
                 hold_against(connection, path, read_anchor(path))
             if path != IN_MEMORY and is_due(connection):
                 note = f"{note} {back_up(connection, path, key)}".strip()
+            if path == IN_MEMORY and key is None:
+                lay_out(connection)
             connection.execute(_BEGIN)  # all steps, and what the row says of the tables: cut short, none of it happened
             migrated = migrate(connection) > 0
             instance = settle_instance(connection, node=node, now=now, migrated=migrated)

@@ -181,6 +181,8 @@ def deadlines(referral: Referral, policy: Policy) -> tuple[Deadline, ...]:
             continue
         start, generation = begun
         lengths = policy.lengths(kind, referral.order.urgency)
+        if rule.start == Start.HELD:
+            lengths = _asked_by_payer(kind, referral) or lengths
         if rule.repeats:
             times = _TIMES_FIRED[kind](referral)
             due = due_at(start, lengths[0], policy.calendar, times + 1)
@@ -195,6 +197,28 @@ def deadlines(referral: Referral, policy: Policy) -> tuple[Deadline, ...]:
                 due = due_at(start, length, policy.calendar)
                 running.append(Deadline(kind, generation * STAGES_MAX + stage, due))
     return tuple(running)
+
+
+def lengths_of(kind: Kind, referral: Referral, policy: Policy) -> tuple[Duration, ...]:
+    """How long a clock of this referral runs, stage by stage: its own hold may say so, else its policy does."""
+    return _asked_by_payer(kind, referral) or policy.lengths(kind, referral.order.urgency)
+
+
+def _asked_by_payer(kind: Kind, referral: Referral) -> tuple[Duration, ...]:
+    """The length the pre-authorization rule of a hold gives a clock; none where it gives none."""
+    hold = referral.hold
+    own = hold.remind_after if kind == Kind.HOLD_REMIND else hold.billing_after if kind == Kind.HOLD_BILLING else None
+    return () if own is None else (own,)
+
+
+def began(kind: Kind, referral: Referral) -> tuple[datetime, int] | None:
+    """Where such a clock counts from and which round that is; None while what starts it has not happened."""
+    return _STARTS[_RULES[kind].start](referral)
+
+
+def rule_of(kind: Kind) -> ClockRule:
+    """The row of the clock table."""
+    return _RULES[kind]
 
 
 def runs(kind: Kind, referral: Referral) -> bool:
@@ -223,7 +247,7 @@ def times_over(referral: Referral, policy: Policy, kind: Kind, at: datetime) -> 
     times = _TIMES_FIRED[kind](referral) + 1
     if begun is None:
         return times
-    length = policy.lengths(kind, referral.order.urgency)[0]
+    length = lengths_of(kind, referral, policy)[0]
     while due_at(begun[0], length, policy.calendar, times + 1) <= at:
         times += 1
     return times

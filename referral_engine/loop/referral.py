@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from referral_engine.base.ident import Phi
-from referral_engine.loop.policy import HoldRule
+from referral_engine.loop.policy import Duration, HoldRule
 from referral_engine.loop.states import (
     NOTE_IN,
     OVER,
@@ -96,6 +96,8 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     billing: bool = False  # hold-billing runs
     notify: str = ""  # "ordering-provider" or nobody
+    remind_after: Duration | None = None  # as the pre-authorization rule says; None: as the channel's clocks do
+    billing_after: Duration | None = None  # the same
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from referral_engine.journal.reading import ROWS_MAX, Reading
 from referral_engine.journal.rows import Disposition, EffectState
 from referral_engine.loop.effects import TaskKind
 from referral_engine.loop.states import Status
+from referral_engine.service.order_facts import order_facts
 from referral_engine.service.review_shapes import shape_merge, shape_review, shape_whole_review
 from referral_engine.service.shapes import (
     shape_books,
@@ -23,6 +24,7 @@ from referral_engine.service.shapes import (
     shape_task,
     shape_whole_message,
 )
+from referral_engine.service.why_facts import clock_facts
 
 Words = Mapping[str, object]
 T = TypeVar("T", str, int, bool)
@@ -131,5 +133,7 @@ READINGS: Final[Mapping[str, Callable[[Reading, Words], object]]] = {
     "reviews": list_reviews,
     "review": show_review,
     "merges": list_merges,
+    "why": clock_facts,
+    "orders": order_facts,
     "counts": counts,
 }

@@ -24,6 +24,7 @@ from referral_engine.flow.inputs import (
 )
 from referral_engine.service.context import Answers, Context
 from referral_engine.service.readings import NO, word
+from referral_engine.service.why_shapes import why
 
 Words = dict[str, object]
 
@@ -167,6 +168,8 @@ QUESTIONS: Final[Mapping[str, Answers]] = {
     "reviews": _looked("reviews"),
     "review": _looked("review"),
     "merges": _looked("merges"),
+    "orders": _looked("orders"),
+    "why": why,
     "status": status,
     "task-claim": claim_task,
     "task-done": finish_task,

@@ -7,13 +7,8 @@ from pathlib import Path
 from referral_engine.hl7.message import Message
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = (
-    "orm-o01-cardiology-hmo.hl7",
-    "orm-o01-cardiology-auth.hl7",
-    "orm-o01-cardiology-ppo.hl7",
-    "orm-o01-orthopaedics.hl7",
-    "orm-o01-imaging-mri.hl7",
-)
+_MESSAGES = ROOT / "sample_messages"
+SAMPLES = tuple(sorted(path.relative_to(_MESSAGES).as_posix() for path in _MESSAGES.rglob("*.hl7")))
 
 
 def shipped_files() -> dict[str, str]:

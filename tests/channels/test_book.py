@@ -48,7 +48,7 @@ def test_the_shipped_channels_say_what_they_mean() -> None:
     assert not lakeside.policy.capabilities.can_confirm
     assert not lakeside.policy.capabilities.can_send_appointments
     assert lakeside.policy.capabilities.can_send_notes
-    assert [len(channel.tests) for _, channel in sorted(book.channels.items())] == [3, 1, 2]
+    assert [len(channel.tests) for _, channel in sorted(book.channels.items())] == [6, 2, 4]
 
 
 def test_the_engines_clocks_reach_every_channel_that_does_not_set_its_own() -> None:

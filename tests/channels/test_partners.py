@@ -348,7 +348,7 @@ def test_config_shows_a_partner_and_where_inherited_values_come_from() -> None:
     heart = {key: (value, origin) for key, value, origin in effective(book, "cardiology-heart-group")}
 
     assert ehr["feed.party"][0] == '"ehr"'
-    assert ehr["partner.framing.trailer"] == ('"1C 0D"', f"{EHR_PARTNER}:14")
+    assert ehr["partner.framing.trailer"] == ('"1C 0D"', f"{EHR_PARTNER}:15")
     assert ehr["partner.limits.idle_timeout"] == ("none", "default")
     assert ehr["partner.nak.transient"][0] == '["206", "207"]'
     assert heart["transport.nak.error"] == ('"hold"', "conf/partners/cardiology-heart-group.toml")

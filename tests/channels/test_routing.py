@@ -50,7 +50,7 @@ def test_every_other_channel_says_why_not(book: Book) -> None:
     assert answers["imaging-northside"].reason == 'OBR-4.1 is "REFORTHKNEE", wanted text that starts with REFMRI, REFCT'
     assert answers["orthopaedics-lakeside"].yes
     assert answers["orthopaedics-lakeside"].reason == "MSH-9, OBR-4.1, OBR-28.1 match"
-    assert answers["orthopaedics-lakeside"].lines == "lines 13-15"
+    assert answers["orthopaedics-lakeside"].lines == "lines 14-16"
 
 
 def test_an_empty_field_is_called_empty(book: Book) -> None:

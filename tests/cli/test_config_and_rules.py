@@ -23,7 +23,7 @@ def test_config_of_a_channel_shows_lists_whole() -> None:
 
     assert said.exit_status == 0
     assert '["ORM^O01", "OMG^O19"]' in said.out
-    assert "channels/imaging-northside.toml:5" in said.out
+    assert "channels/imaging-northside.toml:6" in said.out
 
 
 def test_config_json_has_three_keys_a_row() -> None:
@@ -81,5 +81,5 @@ def test_config_of_a_partner_or_a_feed_shows_who_may_talk_to_us_and_how() -> Non
 
     assert said.exit_status == 0
     assert '["MDM^*"]' in said.out
-    assert "conf/partners/scanner.toml:7" in said.out
+    assert "conf/partners/scanner.toml:8" in said.out
     assert "feed.party" in said.out

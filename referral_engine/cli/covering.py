@@ -1,0 +1,124 @@
+"""`coverage`: the orders of the last weeks against the files; what never, always or doubly matched."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final, cast
+
+import click
+
+from referral_engine.base.clock import to_micros
+from referral_engine.base.errors import MessageFault
+from referral_engine.channels.book import Book
+from referral_engine.channels.coverage import Coverage, coverage, findings
+from referral_engine.channels.feed import Feed
+from referral_engine.channels.parties import named_in
+from referral_engine.cli.shared import ask_daemon, conf_option, json_option, load_book, print_json, print_table
+from referral_engine.hl7.message import Message
+from referral_engine.service.clock import MachineClock
+
+ORDERS_MAX: Final = 5_000  # that are looked at; the newest
+_LENGTH: Final = re.compile(r"([1-9]\d{0,3})([hdw])")
+_HOURS: Final = {"h": 1, "d": 24, "w": 7 * 24}
+
+
+@click.command(name="coverage")
+@click.option("--since", default="30d", show_default=True, metavar="LENGTH", help="Such as 12h, 30d or 8w.")
+@conf_option
+@json_option
+def coverage_(since: str, conf: str, *, as_json: bool) -> None:
+    """Say which channels, and which lines of [match], never or always matched, and which two wanted one order.
+
+    Reads the running engine's newest orders (at most 5,000, among its newest 10,000 messages) and asks the files in
+    force here: a file that was just changed is judged by what really came. Nothing is written, no patient is shown.
+
+    \b
+    Example:
+      referral-engine coverage
+      referral-engine coverage --since 7d --json
+    """
+    book = load_book(conf)
+    oldest = to_micros(MachineClock().now() - _length(since))
+    covered = coverage(book, referrals(book, _orders(conf, oldest)))
+    if as_json:
+        print_json(_plain(covered))
+        return
+    rows = [(one.name, "yes" if one.enabled else "no", one.taken) for one in covered.channels]
+    print_table(("channel", "on", "orders taken"), rows, "no channel is configured")
+    told = [(one.channel, one.sentence, one.place) for one in findings(covered)]
+    click.echo()
+    print_table(("channel", "to look at", "where"), told, "every channel and every line of [match] decided something")
+    click.echo(
+        f"\n{covered.orders} orders since {since}: {covered.taken} taken by one channel, "
+        f"{covered.unwanted} by none, {covered.contested} wanted by several"
+    )
+
+
+def referrals(book: Book, raws: Iterator[bytes]) -> Iterator[tuple[Message, Feed]]:
+    """Those that are referrals of a sender we know, each with its feed; every other order is left alone anyway."""
+    for raw in raws:
+        try:
+            message = Message.parse(raw)
+        except MessageFault:
+            continue  # it was answered so when it came
+        feed = named_in(book, message.header)
+        if feed is not None and feed.is_referral(message):
+            yield message, feed
+
+
+def _orders(conf: str, oldest: int) -> Iterator[bytes]:
+    """The bytes of the running engine's orders that came since, newest first."""
+    before = count = 0
+    while True:
+        answer = cast("dict[str, object]", ask_daemon(conf, "orders", {"before": before}))
+        for one in cast("list[dict[str, object]]", answer["orders"]):
+            if cast("int", one["received_at"]) < oldest or count >= ORDERS_MAX:
+                return
+            count += 1
+            yield b64decode(cast("str", one["raw"]))
+        before = cast("int", answer["next"])
+        if not before:
+            return
+
+
+def _length(text: str) -> timedelta:
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        raise click.BadParameter(f'"{text}" is not a length such as 12h, 30d or 8w', param_hint="--since")
+    return timedelta(hours=int(found[1]) * _HOURS[found[2]])
+
+
+def _plain(covered: Coverage) -> dict[str, object]:
+    return {
+        "orders": covered.orders,
+        "taken": covered.taken,
+        "unwanted": covered.unwanted,
+        "contested": covered.contested,
+        "channels": [
+            {
+                "name": one.name,
+                "file": one.file,
+                "enabled": one.enabled,
+                "taken": one.taken,
+                "shared": dict(one.shared),
+                "conditions": [
+                    {
+                        "path": line.path,
+                        "wanted": line.wanted,
+                        "line": line.line,
+                        "met": line.met,
+                        "often": line.often,
+                        "alone": line.alone,
+                    }
+                    for line in one.conditions
+                ],
+            }
+            for one in covered.channels
+        ],
+        "findings": [
+            {"channel": one.channel, "where": one.place, "sentence": one.sentence} for one in findings(covered)
+        ],
+    }
