@@ -115,7 +115,7 @@ def test_the_text_says_what_the_json_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "sentence"), [("schedul", "did you mean schedule"), ("zzz", "one of: patient-prompt")]
+    ("word", "sentence"), [("xschedule", "did you mean schedule"), ("zzz", "one of: patient-prompt")]
 )
 def test_a_clock_nobody_knows_is_a_sentence(word: str, sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
