@@ -196,11 +196,12 @@ def main() -> None:
         signal.signal(one, signal.SIG_IGN)  # the daemon hears them, and closes us when all is said
     start_logging(MachineClock())
     status = BROKEN
+    line = socket.socket(fileno=int(sys.argv[1]))
+    server = JournalServer(line)  # has a name until the end: a connection that nobody holds is closed at once
     try:
-        with socket.socket(fileno=int(sys.argv[1])) as line:
-            JournalServer(line).serve()
+        server.serve()
         status = 0
-    finally:  # a journal that nobody closed stays as it is: the interpreter's own end would copy and delete its log
+    finally:  # a journal that nobody closed stays as it is: closing it would copy and delete its log
         sys.stderr.flush()
         os._exit(status)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,6 +17,7 @@ import pytest
 from referral_engine.base.errors import Altered, JournalError, NoRoom, OutcomeUnknown, Refused, TookTooLong
 from referral_engine.channels.book import read_book
 from referral_engine.flow.inputs import Claim, Input, Receipt, Ticked
+from referral_engine.journal.journal import Journal
 from referral_engine.journal.rows import EffectRow
 from referral_engine.service import journal_process
 from referral_engine.service.files import read_files
@@ -193,3 +197,21 @@ def test_a_daemon_that_is_gone_ends_the_serving() -> None:
     journal_process.JournalServer(theirs).serve()
 
     theirs.close()
+
+
+def test_a_journal_whose_daemon_died_without_a_word_keeps_its_log_and_opens_again(tmp_path: Path) -> None:  # F-A01
+    path = tmp_path / "journal.db"
+    ours, theirs = socket.socketpair()
+    words = [sys.executable, "-m", journal_process.__name__, str(theirs.fileno()), str(os.getpid())]
+    with subprocess.Popen(words, pass_fds=(theirs.fileno(),), cwd=ROOT) as process:
+        theirs.close()
+        line = Line(ours)
+        line.ask(open_request(path))
+        line.ask(Run(now=NOW, inputs=[arrived(sample(ORDER))]))
+        ours.close()  # what the kernel does of a killed daemon first, before it kills the process that goes with it
+        process.wait(30)
+
+    assert Path(f"{path}-wal").stat().st_size > 0
+    journal = Journal.open(str(path), bytes(32))
+    assert [one.placer_number for one in journal.read().referrals()] == ["P-1001"]
+    journal.close()
