@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypedDict
 
@@ -76,26 +76,6 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
             return None
         instant = read_instant(text, self.feed.zone, self._assumed_offset())
         return None if instant is None or instant.precision in ("year", "month") else instant.at
-
-    def needed_by(self, text: str) -> datetime | None:
-        """The instant by which something is wanted, UTC: a day without a time is needed by its last moment.
-
-        That moment is the next local midnight, so a day of a clock change is as long as it is.
-        Source: HL7 v2.5.1 4.5.4.8 (TQ1-8), 4.3 (ORC-7.5).
-        """
-        if len(text) < DAY_LENGTH:
-            return None
-        zone = self.feed.zone
-        instant = read_instant(text, zone, self._assumed_offset())
-        if instant is None or instant.precision in ("year", "month"):
-            return None
-        if instant.precision != "day":
-            return instant.at
-        local = instant.at.astimezone(zone)
-        try:
-            return (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
-        except OverflowError:  # the last day there is
-            return instant.at
 
     def _assumed_offset(self) -> str:
         """What stands in for an offset that a time does not have; "" for the zone's own."""

@@ -92,24 +92,6 @@ def test_a_day_begins_at_the_clinics_midnight_under_every_rule(offset: Offset, w
     assert received(offset).day(written) == utc(expected)
 
 
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        ("20260316", "2026-03-17T05:00"),
-        ("20260307", "2026-03-08T06:00"),
-        ("20260308", "2026-03-09T05:00"),  # a day of 23 hours
-        ("20261101", "2026-11-02T06:00"),  # a day of 25 hours
-        ("202603161200", "2026-03-16T17:00"),
-        ("99991231", "9999-12-31T06:00"),  # the last day there is
-        ("202603", ""),
-        ("soon", ""),
-        ("", ""),
-    ],
-)
-def test_what_is_needed_by_a_day_is_needed_by_its_end(written: str, expected: str) -> None:
-    assert received().needed_by(written) == utc(expected)
-
-
 @given(
     written=st.text(max_size=40) | st.text("0123456789+-. ^", max_size=26),
     offset=st.sampled_from(["zone", "sender", "utc"]),
@@ -118,7 +100,7 @@ def test_what_is_needed_by_a_day_is_needed_by_its_end(written: str, expected: st
 def test_any_text_is_a_time_or_none(written: str, offset: Offset, sent: str) -> None:
     one = received(offset, sent)
 
-    for found in (one.time(written), one.day(written), one.needed_by(written)):
+    for found in (one.time(written), one.day(written)):
         assert found is None or found.tzinfo is UTC
 
 
