@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from referral_engine.base.errors import ConfigError, MessageFault, Problem
+from referral_engine.base.errors import ConfigError, MessageFault
 from referral_engine.channels.book import check_files
 from referral_engine.channels.codes import CODES
 from referral_engine.channels.effective import effective
@@ -25,6 +25,7 @@ from referral_engine.cli.shared import (
     print_json,
     print_table,
     refuse_configuration,
+    text_of,
 )
 from referral_engine.cli.tables import as_markdown, rule_tables
 from referral_engine.hl7.message import Message
@@ -105,7 +106,7 @@ def _named(paths: tuple[str, ...], files: dict[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in paths:
         for one in _listed(Path(path)):
-            text = _text(one)
+            text = text_of(one)
             name = known.get(one.resolve(), str(one))
             found.update(_fences(name, text) if one.suffix == ".md" else {name: text})
     return found
@@ -121,18 +122,6 @@ def _listed(place: Path) -> list[Path]:
     if not listed:
         raise click.BadParameter(f"there is no TOML file in {place}")
     return listed
-
-
-def _text(place: Path) -> str:
-    """A file's text.  Raises ConfigError."""
-    try:
-        return place.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        problem = Problem(file=str(place), line=0, column=1, code="FILE1", sentence=f"cannot be read: {error.strerror}")
-    except UnicodeDecodeError:
-        help_ = "save the file as UTF-8 in the editor"
-        problem = Problem(file=str(place), line=0, column=1, code="FILE3", sentence="is not UTF-8", help=help_)
-    raise ConfigError([problem])
 
 
 def _fences(name: str, text: str) -> dict[str, str]:

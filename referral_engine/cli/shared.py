@@ -75,6 +75,18 @@ def load_book(conf: str) -> Book:
         refuse_configuration(error)
 
 
+def text_of(place: Path) -> str:
+    """The text of a file that an analyst named.  Raises ConfigError."""
+    try:
+        return place.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        problem = Problem(file=str(place), line=0, column=1, code="FILE1", sentence=f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        help_ = "save the file as UTF-8 in the editor"
+        problem = Problem(file=str(place), line=0, column=1, code="FILE3", sentence="is not UTF-8", help=help_)
+    raise ConfigError([problem])
+
+
 def refuse_configuration(error: ConfigError, what: str = "the configuration") -> NoReturn:
     """Show every problem of `what` and exit 78."""
     for problem in error.problems:

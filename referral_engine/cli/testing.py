@@ -23,6 +23,7 @@ from referral_engine.cli.shared import (
     json_option,
     print_json,
     refuse_configuration,
+    text_of,
     visible,
 )
 from referral_engine.cli.testing_report import Result, as_json_value, as_junit, as_lines, summary
@@ -90,7 +91,7 @@ def _files(paths: tuple[str, ...], files: dict[str, str]) -> tuple[dict[str, str
             stem = file_stem(name)
             for other in [one for one in files if file_stem(one) == stem and Path(one).parent.name == "channels"]:
                 del files[other]
-            files[name] = _text(place)
+            files[name] = text_of(place)
         asked.add(name)
     return files, frozenset(asked)
 
@@ -105,18 +106,6 @@ def _listed(place: Path) -> list[Path]:
     if not listed:
         raise click.BadParameter(f"there is no TOML file in {place}")
     return listed
-
-
-def _text(place: Path) -> str:
-    """A file's text.  Raises ConfigError."""
-    try:
-        return place.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        problem = Problem(file=str(place), line=0, column=1, code="FILE1", sentence=f"cannot be read: {error.strerror}")
-    except UnicodeDecodeError:
-        help_ = "save the file as UTF-8 in the editor"
-        problem = Problem(file=str(place), line=0, column=1, code="FILE3", sentence="is not UTF-8", help=help_)
-    raise ConfigError([problem])
 
 
 def _chosen(book: Book, asked: frozenset[str] | None, wanted: str) -> list[Case]:

@@ -19,11 +19,6 @@ _FINALITY: Final[dict[ReportState, Finality]] = {
 }
 
 
-def has_content(observations: Iterable[Segment]) -> bool:
-    """Whether any OBX-5 holds something: text, an attachment or a pointer to one."""
-    return any(not obx.is_empty(5) and not obx.is_null(5) for obx in observations)
-
-
 def statuses(observations: Iterable[Segment]) -> tuple[str, ...]:
     """The different OBX-11 codes, in capitals."""
     return tuple(dict.fromkeys(code for obx in observations if (code := text_of(obx, 11).strip().upper())))
