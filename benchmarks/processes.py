@@ -48,6 +48,7 @@ timezone = "America/Chicago"
 """
 _IDLE_RETRY: Final = 'retry = { first = "1 hour", longest = "2 hours", give_up_after = "24 hours" }'
 _PORT: Final = re.compile(r"^port +=.*$", re.MULTILINE)
+_SEND_HOURS: Final = re.compile(r"(?m)^send_hours.*\n")  # what is measured leaves at any hour
 _RETRY: Final = re.compile(r"^retry +=.*$", re.MULTILINE)
 _READY: Final = re.compile(r"on port (\d+)")
 
@@ -114,7 +115,7 @@ def write_files(folder: Path, *, sinks: Sequence[int] = ()) -> Path:
     for number, file in enumerate(sorted((ROOT / "channels").glob("*.toml"))):
         port = offices[number % len(offices)] if offices else IDLE_PORT
         head = file.read_text(encoding="utf-8").split("[[test]]", 1)[0]
-        text = _PORT.sub(f"port = {port}", head)
+        text = _SEND_HOURS.sub("", _PORT.sub(f"port = {port}", head))
         text = text if sinks else _RETRY.sub(_IDLE_RETRY, text)
         (folder / "channels" / file.name).write_text(text, encoding="utf-8")
     return folder / "conf" / "engine.toml"

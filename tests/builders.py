@@ -208,7 +208,7 @@ def a_policy(
     calendar: Calendar | None = None,
     capabilities: Capabilities | None = None,
     no_show_attempts: int = 1,
-    has_fallback: bool = False,
+    fallbacks: int = 0,
     provisional_notes: bool = False,
 ) -> Policy:
     """The default clocks for an office that can do everything and has one way to be reached."""
@@ -216,7 +216,7 @@ def a_policy(
         calendar=calendar or a_calendar(),
         capabilities=capabilities or Capabilities(),
         no_show_attempts=no_show_attempts,
-        has_fallback=has_fallback,
+        fallbacks=fallbacks,
         provisional_notes=provisional_notes,
     )
 

@@ -6,8 +6,14 @@ HYPOTHESIS_PROFILE chooses one of `here`, `ci`, `torture`; without it `ci` is ta
 from __future__ import annotations
 
 import os
+import sys
 
 from hypothesis import HealthCheck, settings
+
+# Where nothing compiled may be kept, every one of the processes that are started here compiles the whole package anew,
+# and pytest every test: a quarter of all the time. What is kept lies in __pycache__, which nobody adds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _SLOW_MACHINE = [HealthCheck.too_slow]  # a busy machine is no fault of the code's
 

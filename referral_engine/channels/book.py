@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,28 +13,34 @@ from referral_engine.base.values import replace
 from referral_engine.channels.agreement import Everyone, disagreements
 from referral_engine.channels.channel import Channel
 from referral_engine.channels.channel_file import read_channel
-from referral_engine.channels.clocks import clock_origins
+from referral_engine.channels.defaults import FOLDER, Lenders
 from referral_engine.channels.dialects import oids_of, voice_of
 from referral_engine.channels.engine import Engine, default_engine
 from referral_engine.channels.engine_file import read_engine
 from referral_engine.channels.feed import Feed
 from referral_engine.channels.feed_file import read_feed
-from referral_engine.channels.matcher import REFERRED_TO, OneOf
+from referral_engine.channels.later import Later, LaterByName
+from referral_engine.channels.likely import Takers, takers_of
 from referral_engine.channels.naming import file_stem
 from referral_engine.channels.partner import ANYONE, Partner
 from referral_engine.channels.partner_file import read_own_partner, read_partner_file
 from referral_engine.channels.preauth import Preauthorization
 from referral_engine.channels.preauth_file import read_preauth
+from referral_engine.channels.reachable import Around, complain_of_name, complain_of_unreachable
 from referral_engine.channels.shape import Page, Setting
 from referral_engine.channels.source import Source, read_source
 from referral_engine.channels.timetable_file import TEST_SUFFIX, read_test_file
 
 ENGINE_FILE: Final = "conf/engine.toml"  # the name shown for defaults when there is no file
-ROUTED_BY: Final = (REFERRED_TO, "OBR-28.1")  # most channels name their specialist so; few are asked about one order
 VERSION_LETTERS: Final = 12  # of the hash; enough to tell any two versions of a site apart
 
-Part = Literal["engine", "preauth", "partner", "feed", "channel", "test"]
-_FOLDERS: Final[Mapping[str, Part]] = {"feeds": "feed", "channels": "channel", "partners": "partner"}
+Part = Literal["engine", "preauth", "partner", "feed", "channel", "test", "defaults"]
+_FOLDERS: Final[Mapping[str, Part]] = {
+    "feeds": "feed",
+    "channels": "channel",
+    "partners": "partner",
+    FOLDER: "defaults",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,26 +56,18 @@ class Book:
     settings: Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)  # file to what is in force there
     warnings: tuple[Problem, ...] = ()
     senders: tuple[Feed, ...] = field(init=False, repr=False, compare=False)  # in the order they are asked
-    by_provider: Mapping[str, tuple[Channel, ...]] = field(init=False, repr=False, compare=False)  # by ROUTED_BY
-    by_scan: tuple[Channel, ...] = field(init=False, repr=False, compare=False)  # enabled, for any other order
+    on: tuple[Channel, ...] = field(init=False, repr=False, compare=False)  # all that are not off, by name
+    takers: Takers = field(init=False, repr=False, compare=False)  # which of them may take a message
 
     def __post_init__(self) -> None:
-        """Make the indexes once: senders in order, channels by the provider they name."""
-        enabled = tuple(self.channels[name] for name in sorted(self.channels) if self.channels[name].enabled)
+        """Make the indexes once: senders in order, channels by what tells their orders apart."""
+        on = tuple(self.channels[name] for name in sorted(self.channels) if self.channels[name].is_on)
         feeds = [self.feeds[name] for name in sorted(self.feeds) if self.feeds[name].enabled]
         oids = oids_of(feeds)
-        senders = [*feeds, *(voice_of(one, self.feeds, oids) for one in enabled if one.speaks)]
+        senders = [*feeds, *(voice_of(one, self.feeds, oids) for one in on if one.speaks)]
         object.__setattr__(self, "senders", tuple(sorted(senders, key=self.is_anyone)))
-        named: dict[str, list[Channel]] = defaultdict(list)
-        scanned = []
-        for channel in enabled:
-            tests = [test for path in ROUTED_BY if isinstance(test := channel.match.test_of(path), OneOf)]
-            for value in tests[0].accepted if tests else ():
-                named[value].append(channel)
-            scanned += [] if tests else [channel]
-        joined = {value: (*scanned, *channels) for value, channels in named.items()}
-        object.__setattr__(self, "by_scan", tuple(scanned))
-        object.__setattr__(self, "by_provider", joined)
+        object.__setattr__(self, "on", on)
+        object.__setattr__(self, "takers", takers_of([one.match for one in on]))
 
     def partner_of(self, sender: Feed | Channel) -> Partner:
         """The partner a feed or a channel names, else the one of its own name, else the one that restricts nothing."""
@@ -98,7 +95,7 @@ class Reading:
     feeds: list[tuple[Page, Feed]] = field(default_factory=list)
     partners: list[tuple[Page, Partner]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    settings: dict[str, tuple[Setting, ...]] = field(default_factory=dict)
+    settings: dict[str, Later[Setting]] = field(default_factory=dict)
 
 
 def read_book(files: Mapping[str, str], samples: Sequence[str] | None = None, *, today: date | None = None) -> Book:
@@ -120,7 +117,7 @@ def read_book(files: Mapping[str, str], samples: Sequence[str] | None = None, *,
         feeds={feed.name: feed for _, feed in reading.feeds},
         partners={partner.name: partner for _, partner in reading.partners},
         preauth=reading.preauth,
-        settings=reading.settings,
+        settings=LaterByName(reading.settings),
         warnings=tuple(reading.problems),
     )
 
@@ -130,6 +127,18 @@ def check_files(
 ) -> tuple[Problem, ...]:
     """Every problem and every warning, in file order; the arguments are those of `read_book`."""
     return tuple(_read(files, samples, today).problems)
+
+
+def read_some(files: Mapping[str, str]) -> Reading:
+    """What some of the files of a configuration say; that they name others which are not among them is no problem.
+
+    Raises ConfigError with every other problem that is not a warning.
+    """
+    reading = _read(files, None, None)
+    errors = tuple(one for one in reading.problems if not one.warning and not one.code.startswith("CH4"))
+    if errors:
+        raise ConfigError(errors)
+    return reading
 
 
 def part_of(file: str, source: Source) -> Part | None:
@@ -161,14 +170,22 @@ def _read(files: Mapping[str, str], samples: Sequence[str] | None, today: date |
             reading.problems.append(_nobody_reads(file))
             continue
         sources[part].append((source, files[file]))
-    pages = _read_parts(reading, sources, samples, today)
+    lenders = Lenders(source for source, _ in sources["defaults"])
+    pages = _read_parts(reading, sources, lenders, samples, today)
     for page in pages:
-        reading.problems.extend(page.problems)
-        reading.settings[page.source.file] = tuple(page.settings)
+        reading.settings[page.source.file] = page.settings
+    table = next((page for page in pages if page.source.file == reading.preauth.file), None)
     everyone = Everyone(
-        engine=reading.engine, channels=reading.channels, feeds=reading.feeds, partners=reading.partners
+        engine=reading.engine,
+        channels=reading.channels,
+        feeds=reading.feeds,
+        partners=reading.partners,
+        preauth=None if table is None else (table, reading.preauth),
     )
-    reading.problems.extend(disagreements(everyone, pages[0]))
+    told = [(problem, file_stem(page.source.file)) for page in pages for problem in page.problems]
+    told += [(problem, "") for problem in disagreements(everyone, pages[0])]
+    reading.problems += lenders.once(told)
+    reading.problems += lenders.told([channel.specialty for _, channel in reading.channels])
     reading.problems = _without_consequences(reading.problems)
     reading.problems.sort(key=lambda problem: (problem.file, problem.line, problem.column, problem.code))
     return reading
@@ -177,6 +194,7 @@ def _read(files: Mapping[str, str], samples: Sequence[str] | None, today: date |
 def _read_parts(
     reading: Reading,
     sources: Mapping[Part, list[tuple[Source, str]]],
+    lenders: Lenders,
     samples: Sequence[str] | None,
     today: date | None,
 ) -> list[Page]:
@@ -191,14 +209,17 @@ def _read_parts(
         pages.append(Page(source))
         reading.preauth = read_preauth(pages[-1])
     reading.problems.extend(_twice(source.file) for source, _ in sources["preauth"][1:])
-    origins = clock_origins(pages[0].top.defaulted("sla"))
-    for source, text in sources["channel"]:
-        page = Page(source, today)
+    around = Around(preauth=reading.preauth, feeds=[feed for _, feed in reading.feeds if feed.enabled])
+    lent_texts = {source.file: text for source, text in sources["defaults"]}
+    for source, own_text in sources["channel"]:
+        page = Page(source, today, lenders.lent_to(source))
         pages.append(page)
-        channel = read_channel(
-            page, reading.engine, partners, version=_version(text), engine_origins=origins, samples=samples
-        )
-        reading.channels.extend([(page, channel)] if channel else [])
+        lenders.read_by(page)
+        text = own_text if page.lent is None else f"{own_text}\0{lent_texts[page.lent.file]}"
+        channel = read_channel(page, reading.engine, partners, version=_version(text), samples=samples)
+        if channel is not None:
+            complain_of_unreachable(page, channel, around)
+            reading.channels.append((page, channel))
     return pages + _read_test_files(reading, sources, samples)
 
 
@@ -234,11 +255,13 @@ def _read_partners(
         page = Page(source, today)
         pages.append(page)
         partner = read_partner_file(page)
+        complain_of_name(page, "partner", partner.name if partner else "")
         reading.partners.extend([(page, partner)] if partner else [])
     for source, _ in sources["feed"]:
         page = Page(source, today)
         pages.append(page)
         feed = read_feed(page)
+        complain_of_name(page, "feed", feed.name if feed else "")
         partner = read_own_partner(page, feed.name if feed else "")
         reading.feeds.extend([(page, feed)] if feed else [])
         reading.partners.extend([(page, partner)] if feed and partner else [])
@@ -250,7 +273,7 @@ def _without_consequences(problems: Sequence[Problem]) -> list[Problem]:
     unreadable = {problem.file for problem in problems if problem.code.startswith("CH0")}
     hidden: set[str] = set()
     if unreadable:
-        hidden = {"CH408", "CH409", "CH413", "CH414", "CHW04", "CHW06"}
+        hidden = {"CH408", "CH409", "CH413", "CH414", "CHW04", "CHW06", "CHW08", "CHW19"}
     if any(file_stem(file) == "engine" for file in unreadable):
         hidden |= {"CH402", "CH403", "CH406"}
     return [problem for problem in problems if problem.code not in hidden]

@@ -7,19 +7,23 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal
 
-from referral_engine.channels.engine import Retry, Tls
+from referral_engine.base.values import replace
+from referral_engine.channels.engine import Outreach, Retry, Tls
 from referral_engine.channels.feed import Feed
 from referral_engine.channels.matcher import Matcher
 from referral_engine.channels.naks import NakMeaning
 from referral_engine.channels.pairs import ORDER_PAIRS, Pair
 from referral_engine.channels.partner import MLLP_TRAILER, Plaintext
 from referral_engine.channels.timetable import ChannelTest
-from referral_engine.loop.policy import Duration, Policy, Unit
+from referral_engine.loop.calendar import Calendar, Hours
+from referral_engine.loop.policy import Duration, Policy
 from referral_engine.loop.states import Network
 
-DEFAULT_REMIND_AFTER: Final = Duration(2, Unit.BUSINESS_DAYS)
+FALLBACK: Final = "/fallback"  # behind a channel's name: the lane of its second way; of its third "/fallback-2"
+FALLBACKS_MAX: Final = 3  # ways behind the first; a packet that four ways do not bring is a person's
 
 Format = Literal["orm", "360x"]  # the order as it came, re-addressed; or the payload of IHE 360X
+Mode = Literal["live", "shadow", "off"]  # of new orders: taken and sent, followed and not sent, not taken
 Received = Literal["ack", "fax report", "sent"]  # what tells us that the packet arrived
 
 
@@ -30,8 +34,8 @@ class Hold:
     reason: str = "pre-authorization"
     when: Matcher = field(default_factory=Matcher)
     released_by: tuple[str, ...] = ("staff",)  # HL7 paths that carry an authorization, or "staff"
-    remind_after: Duration = DEFAULT_REMIND_AFTER
-    billing_after: Duration | None = None
+    remind_after: Duration | None = None  # None: as the rule of conf/preauth.toml says, else as the channel's clocks do
+    billing_after: Duration | None = None  # the same
     escalate_to: str = "preauth-desk"  # a queue
 
 
@@ -49,6 +53,7 @@ class MllpTransport:
     trailer: bytes = MLLP_TRAILER  # of the frames we send and of the answers
     single_session: bool = False  # the peer takes one connection at a time: the old one is gone before the next
     insecure_plaintext: Plaintext | None = None  # needed without TLS, unless the host is this machine
+    send_hours: Hours = ()  # of the office's open days, when anything may leave; empty: at any time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,7 @@ class FaxTransport:
     attach: tuple[str, ...] = ("order", "demographics", "insurance", "notes")
     pages_max: int = 25
     retry: Retry = field(default_factory=Retry)
+    send_hours: Hours = ()  # as MllpTransport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,7 @@ class SpoolTransport:
 
     directory: str
     retry: Retry = field(default_factory=Retry)
+    send_hours: Hours = ()  # as MllpTransport
 
 
 Transport = MllpTransport | FaxTransport | SpoolTransport
@@ -122,20 +129,37 @@ class Channel:
     calendar: str = "default"  # its name in conf/engine.toml
     network: Network = Network.OUT
     partner: str = ""  # its name in conf/partners; "": the one of our own name, if there is one
-    enabled: bool = True
+    mode: Mode = "live"
     verified_on: date | None = None  # when somebody last verified its numbers and addresses
     match: Matcher
     hold: Hold | None = None
     transport: Transport
-    fallback: Transport | None = None
+    fallbacks: tuple[Transport, ...] = ()  # the ways behind the first, in the order they are taken
     message: MessageSettings = field(default_factory=MessageSettings)
     replies: Replies = field(default_factory=Replies)
     policy: Policy
     patient: PatientText = field(default_factory=PatientText)
+    outreach: Outreach | None = None  # when and how often its patients are written to; None: as the practice says
     tests: tuple[ChannelTest, ...] = ()
     version: str = ""  # short hash of the file's text
     file: str = ""
     match_lines: tuple[int, int] = (0, 0)  # first and last line of [match]
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it takes part at all: it takes orders, or it watches those that it would take."""
+        return self.mode != "off"
+
+    @property
+    def fallback(self) -> Transport | None:
+        """The second way; None where there is only one."""
+        return self.fallbacks[0] if self.fallbacks else None
+
+    @property
+    def lanes(self) -> tuple[tuple[str, Transport], ...]:
+        """Every way with the lane of the outbox it has, the first way first."""
+        ways = enumerate((self.transport, *self.fallbacks))
+        return tuple((lane_of(self.name, way), transport) for way, transport in ways)
 
     @property
     def speaks(self) -> bool:
@@ -155,3 +179,28 @@ class Channel:
             partner=self.partner,
             file=self.file,
         )
+
+
+def lane_of(channel: str, way: int) -> str:
+    """The lane of one of a channel's ways, 0 being the first."""
+    if way == 0:
+        return channel
+    return channel + FALLBACK if way == 1 else f"{channel}{FALLBACK}-{way}"
+
+
+def way_of_lane(lane: str) -> int:
+    """Which of its channel's ways a lane is; 0 for one that is no fallback."""
+    _, fallback, number = lane.partition(FALLBACK)
+    return int(number.removeprefix("-") or 1) if fallback else 0
+
+
+def sending_hours(transport: Transport, calendar: Calendar) -> Calendar | None:
+    """When a way may send: its hours on the days its office is open, in the office's zone; None for at any time."""
+    if not transport.send_hours:
+        return None
+    return replace(
+        calendar,
+        name=f"{calendar.name}, send_hours",
+        hours=dict.fromkeys(calendar.hours, transport.send_hours),
+        special={day: transport.send_hours if spans else () for day, spans in calendar.special.items()},
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from referral_engine.base.ident import is_oid
@@ -15,30 +15,37 @@ from referral_engine.channels.channel import (
     Hold,
     MessageSettings,
     MllpTransport,
+    Mode,
     PatientText,
     Received,
     Replies,
     SpoolTransport,
     Transport,
+    sending_hours,
 )
-from referral_engine.channels.clocks import clock_origins, clock_settings, not_shorter, read_clocks
+from referral_engine.channels.clocks import Rows, clock_settings, not_shorter, read_clocks, with_length
 from referral_engine.channels.conditions import read_allowed_path, read_matcher
-from referral_engine.channels.engine import DEFAULT_QUEUE, Clocks, Engine
+from referral_engine.channels.engine import DEFAULT_QUEUE, Engine, Outreach
+from referral_engine.channels.engine_file import read_courtesy
 from referral_engine.channels.matcher import Matcher
 from referral_engine.channels.naming import complain_of_file_name, complain_of_unknown
 from referral_engine.channels.overlap import overlap
 from referral_engine.channels.pairs import read_order_pairs
 from referral_engine.channels.partner import ANYONE, Partner
-from referral_engine.channels.shape import Page, Table, Unfit, nearest
+from referral_engine.channels.scan import Place
+from referral_engine.channels.shape import Page, Setting, Table, Unfit, nearest
 from referral_engine.channels.timetable_file import read_tests
-from referral_engine.channels.transport_file import read_transport
+from referral_engine.channels.transport_file import read_ways
 from referral_engine.hl7.path import read_path
+from referral_engine.loop.calendar import Calendar
 from referral_engine.loop.policy import Capabilities, Duration, Kind, Policy
 from referral_engine.loop.states import Network
 
 _NETWORKS: Final[Mapping[str, Network]] = {network.value: network for network in Network}
 _RECEIVED: Final[Mapping[str, Received]] = {"ack": "ack", "fax report": "fax report", "sent": "sent"}
 _FORMATS: Final[Mapping[str, Format]] = {"orm": "orm", "360x": "360x"}
+_MODES: Final[Mapping[str, Mode]] = {"live": "live", "shadow": "shadow", "off": "off"}
+_OLD_SWITCH: Final = "enabled"  # of channels, until there were three modes
 _STAFF: Final = "staff"
 _APPROVALS: Final = "AUT"  # its fields may release a hold: only whether they have a value is asked
 
@@ -49,7 +56,6 @@ def read_channel(
     partners: Mapping[str, Partner],
     *,
     version: str,
-    engine_origins: Mapping[Kind, str],
     samples: Sequence[str] | None,
 ) -> Channel | None:
     """One specialist; None when the file says too little to know who it is."""
@@ -61,63 +67,106 @@ def read_channel(
     match = _match(top)
     named = head.take("partner", words.name, "")
     partner = partners.get(named or name, ANYONE)
-    transport = read_transport(top.needed("transport"), engine, partner)
-    fallback = _fallback(top, engine, partner, transport)
+    hours = engine.calendars.get(calendar, engine.calendars["default"])
+    transport, *fallbacks = ways = read_ways(top, engine, partner, hours)
     sla = top.defaulted("sla")
-    clocks = read_clocks(sla, engine.clocks)
-    hold, clocks = _hold(top.table("hold"), match, clocks, engine)
-    origins = {**engine_origins, **clock_origins(sla), **_hold_origins(page)}
-    page.settings.extend(clock_settings(clocks, origins))
+    rows = read_clocks(sla, Rows(engine.clocks, engine.network_clocks, engine.clock_origins))
+    hold, rows = _hold(top.table("hold"), match, rows, engine)
     message = _message(top.defaulted("message"), transport, engine)
-    replies = _replies(top.defaulted("replies"), transport)
-    if message.format == "360x" and replies.facilities and not replies.applications:
-        replies = replace(replies, applications=("",))  # 360X leaves MSH-3 empty
+    heard = top.defaulted("replies")
+    replies = _replies(heard, transport, message)
+    off = _off(sla, heard)
+    page.settings.extend(_told_clocks(rows, off))
+    patient = top.defaulted("patient")
     channel = Channel(
         name=name,
         title=head.take("title", words.some_text, name),
-        npi=head.take("npi", words.npi, ""),
+        npi=(npi := head.take("npi", words.npi, "")),
         specialty=head.need("specialty", words.name, ""),
         calendar=calendar,
         network=head.take("network", words.word(_NETWORKS), Network.OUT),
         partner=named,
-        enabled=head.take("enabled", words.flag, default=True),
+        mode=_mode(head),
         verified_on=head.take("verified_on", words.day, None),
         match=match,
         hold=hold,
         transport=transport,
-        fallback=fallback,
+        fallbacks=tuple(fallbacks),
         message=message,
         replies=replies,
-        policy=_policy(top, engine, clocks, replies, calendar=calendar, has_fallback=fallback is not None),
-        patient=_patient(top.defaulted("patient")),
+        policy=replace(_policy(top, engine, rows, replies, hours, ways, frozenset(off)), npi=npi),
+        patient=_patient(patient),
+        outreach=_outreach(patient, engine.patients),
         tests=read_tests(top.tables("test"), samples, engine.queues.values()),
         version=version,
         file=page.source.file,
         match_lines=_lines(page),
     )
-    for table in (head, sla, top):
+    for table in (head, sla, patient, top):
         table.close()
     complain_of_file_name(head, name, "channel")
-    if channel.enabled and not channel.tests:
+    if channel.is_on and not channel.tests:
         page.warn(
             ("channel", "name"), "CHW01", f'"{name}" has no test', "write a [[test]] with one order and its answer"
         )
     return channel if name else None
 
 
+def _mode(head: Table) -> Mode:
+    """What becomes of new orders; the switch that said only on or off is told its successor."""
+    mode: Mode = head.take("mode", words.word(_MODES), "live")
+    if _OLD_SWITCH not in tuple(head.tree):  # one by one: a schema is made from a tree that says yes to every key
+        return mode
+    head.known.append(_OLD_SWITCH)
+    means = "off" if head.tree[_OLD_SWITCH] is False else "live"
+    hint = f'write mode = "{means}"' if "mode" not in head.tree else "take this line out: mode says it"
+    head.complain(_OLD_SWITCH, "CH261", '"enabled" is no key of a channel: it has a mode', hint)
+    return mode
+
+
+def _off(sla: Table, replies: Table) -> Mapping[Kind, tuple[str, str]]:
+    """Clocks that would wait for what this office never says, with the reason and the line that says so.
+
+    Only a written `confirms = false` switches one off: an office nobody has asked is called after all. And a channel
+    that writes the clock itself wants it: there a person telephones, and notes the answer.
+    """
+    tables = (sla.tree, *(sla.tree.get(network.value) for network in Network))
+    wanted = any(isinstance(table, Mapping) and Kind.CONFIRM.value in table for table in tables)
+    if replies.tree.get("confirms") is not False or wanted:
+        return {}
+    return {Kind.CONFIRM: ("[replies] confirms is false, so no answer is waited for", replies.origin_of("confirms"))}
+
+
+def _told_clocks(rows: Rows, off: Mapping[Kind, tuple[str, str]]) -> Iterator[Setting]:
+    """Every clock in force, and why one is off, for `config`."""
+    yield from (one for one in clock_settings(rows) if one.key.split(".")[1] not in off)
+    for kind, (why, origin) in off.items():
+        yield Setting(key=f"sla.{kind}", value=f"off: {why}", origin=origin)
+
+
 def _policy(
-    top: Table, engine: Engine, clocks: Clocks, replies: Replies, *, calendar: str, has_fallback: bool
+    top: Table,
+    engine: Engine,
+    rows: Rows,
+    replies: Replies,
+    calendar: Calendar,
+    ways: Sequence[Transport],
+    off: frozenset[Kind],
 ) -> Policy:
     """What the rules of the loop ask about this specialist, [no_show] with it."""
     no_show = top.defaulted("no_show")
+    sends = tuple(sending_hours(way, calendar) for way in ways)
     policy = Policy(
-        calendar=engine.calendars.get(calendar, engine.calendars["default"]),
-        clocks=clocks,
+        calendar=calendar,
+        clocks=rows.clocks,
+        networks=rows.networks,
+        off=off,
         capabilities=Capabilities(
             can_confirm=replies.confirms, can_send_appointments=replies.appointments, can_send_notes=replies.notes
         ),
         no_show_attempts=no_show.take("attempts", words.whole(0, 5), engine.no_show_attempts),
-        has_fallback=has_fallback,
+        fallbacks=len(ways) - 1,
+        sends=sends if any(sends) else (),
         duplicate_days=engine.duplicate_days,
         provisional_notes=replies.provisional_notes,
     )
@@ -136,27 +185,23 @@ def _match(top: Table) -> Matcher:
 
 def _lines(page: Page) -> tuple[int, int]:
     """First and last line of [match] that says something."""
-    lines = [span.line for place, span in page.source.spans.items() if place[:1] == ("match",) and len(place) > 1]
+    spans = map(page.source.spans.get, _places(page.source.tree.get("match"), ("match",)))
+    lines = [span.line for span in spans if span is not None]
     return (min(lines), max(lines)) if lines else (0, 0)
 
 
-def _fallback(top: Table, engine: Engine, partner: Partner, first: Transport) -> Transport | None:
-    """[fallback]: a second way, for when the first is dead."""
-    table = top.table("fallback")
-    if table is None:
-        return None
-    fallback = read_transport(table, engine, partner)
-    if fallback == first:
-        top.complain(
-            "fallback", "CH308", "[fallback] is the same way as [transport]", "name another way, or leave it out"
-        )
-    return fallback
+def _places(value: object, place: Place) -> Iterator[Place]:
+    """Every place inside a value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        yield (*place, key)
+        yield from _places(one, (*place, key))
 
 
-def _hold(table: Table | None, match: Matcher, clocks: Clocks, engine: Engine) -> tuple[Hold | None, Clocks]:
-    """[hold], and the clocks with its own laid over them."""
+def _hold(table: Table | None, match: Matcher, rows: Rows, engine: Engine) -> tuple[Hold | None, Rows]:
+    """[hold], and the clocks with its own laid over them, in either network."""
     if table is None:
-        return None, clocks
+        return None, rows
     when_table = table.needed("when")
     when = read_matcher(when_table)
     released_by = table.several("released_by", _release, (_STAFF,))
@@ -170,7 +215,7 @@ def _hold(table: Table | None, match: Matcher, clocks: Clocks, engine: Engine) -
         table.complain(
             "when", "CH214", '"when" is empty, so every order would be held', "leave [hold] out, or say when"
         )
-    (remind, *_), _ = clocks[Kind.HOLD_REMIND]
+    (remind, *_), _ = rows.clocks[Kind.HOLD_REMIND]
     remind = table.take("remind_after", words.duration, remind)
     billing: Duration | None = table.take("billing_after", words.duration, None)
     if billing is not None and not_shorter(remind, billing):
@@ -182,24 +227,16 @@ def _hold(table: Table | None, match: Matcher, clocks: Clocks, engine: Engine) -
         reason=table.take("reason", words.some_text, "pre-authorization"),
         when=when,
         released_by=released_by,
-        remind_after=remind,
+        remind_after=remind if "remind_after" in table.tree else None,
         billing_after=billing,
         escalate_to=queue,
     )
     table.close()
-    own = dict(clocks)
     if "remind_after" in table.tree:
-        own[Kind.HOLD_REMIND] = ((remind,), (remind,))
+        rows = with_length(rows, Kind.HOLD_REMIND, remind, table.origin_of("remind_after"))
     if billing is not None:
-        own[Kind.HOLD_BILLING] = ((billing,), (billing,))
-    return hold, own
-
-
-def _hold_origins(page: Page) -> Mapping[Kind, str]:
-    """Which clocks [hold] decided."""
-    keys = {Kind.HOLD_REMIND: "remind_after", Kind.HOLD_BILLING: "billing_after"}
-    lines = {kind: page.line_of(("hold", key)) for kind, key in keys.items()}
-    return {kind: f"{page.source.file}:{line}" for kind, line in lines.items() if line}
+        rows = with_length(rows, Kind.HOLD_BILLING, billing, table.origin_of("billing_after"))
+    return hold, rows
 
 
 def _release(value: object) -> str:
@@ -225,7 +262,7 @@ def _message(table: Table, transport: Transport, engine: Engine) -> MessageSetti
         version=table.take("version", words.version, base.version),
         drop_segments=table.several("drop_segments", words.segment, base.drop_segments),
         format=table.take("format", words.word(_FORMATS), base.format),
-        pairs=read_order_pairs(table.table("pairs")),
+        pairs=read_order_pairs(table.defaulted("pairs")),
     )
     if message.format == "360x" and "transport" not in table.page.troubled:
         _complain_of_360x(table, message, transport, engine)
@@ -250,7 +287,7 @@ def _complain_of_360x(table: Table, message: MessageSettings, transport: Transpo
         table.complain("version", "CH320", "360X is written in v2.5.1 only", "leave the line out")
 
 
-def _replies(table: Table, transport: Transport) -> Replies:
+def _replies(table: Table, transport: Transport, message: MessageSettings) -> Replies:
     """[replies]; the defaults follow from how the packet travels and from who may speak for the specialist."""
     applications = table.several("applications", words.some_text, ())
     facilities = table.several("facilities", words.some_text, ())
@@ -284,16 +321,22 @@ def _replies(table: Table, transport: Transport) -> Replies:
             "received", "CH307", f'"{replies.received}" never comes back this way', f'write "{usual}" or "sent"'
         )
     table.close()
+    if message.format == "360x" and replies.facilities and not replies.applications:
+        return replace(replies, applications=("",))  # 360X leaves MSH-3 empty
     return replies
 
 
 def _patient(table: Table) -> PatientText:
     """[patient]."""
     base = PatientText()
-    patient = PatientText(
+    return PatientText(
         address=table.take("address", words.text, base.address),
         parking=table.take("parking", words.text, base.parking),
         insurance_card=table.take("insurance_card", words.text, base.insurance_card),
     )
-    table.close()
-    return patient
+
+
+def _outreach(table: Table, base: Outreach) -> Outreach | None:
+    """The lines of [patient] that say when and how often its patients are written to; None where it says none."""
+    outreach = read_courtesy(table, base)
+    return None if outreach == base else outreach

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from referral_engine.base.values import replace
@@ -14,11 +13,10 @@ from referral_engine.channels.matcher import (
     Condition,
     Matcher,
     OneOf,
-    Present,
-    StartsWith,
     Test,
 )
-from referral_engine.channels.shape import Table, Unfit, found, nearest, of_kind
+from referral_engine.channels.shape import Table, Unfit, of_kind
+from referral_engine.channels.value_tests import is_named, named_at, read_test
 from referral_engine.hl7.path import read_path
 
 # Only what says nothing about a person: `route` prints these values.
@@ -30,13 +28,11 @@ FIELDS: Final = frozenset(
 FEED_SEGMENTS: Final = SEGMENTS | {"EVN", "CON", "ARV", "NTE", "PRD"}
 FEED_FIELDS: Final = FIELDS | {("PD1", 11), ("PD1", 12)}
 
-_TESTS: Final = ("starts_with", "present", "absent")
 _PREFIX: Final = re.compile(r"[A-Z][A-Z0-9]{2}-[1-9][0-9]*")
 _MESSAGE_TYPE: Final = re.compile(r"[A-Z0-9]{3}\^[A-Z0-9]{3}")
 _USUAL: Final = "use MSH, ORC, OBR, PV1, SCH, TXA, RF1, PR1, PRD-1, PRD-7, IN1-2, IN1-3, IN1-14, IN1-15"
 _ALLOWED: Final = f"{_USUAL} or OBX-11"
 _ALLOWED_IN_FEEDS: Final = f"{_USUAL}, OBX-11, EVN, CON, ARV, NTE, PRD, PD1-11, PD1-12, OBX[3.1=...] or a Z-segment"
-_TEST_HELP: Final = 'write text, a list, { starts_with = "..." }, { present = true } or { absent = true }'
 
 
 def read_matcher(table: Table, *, in_feed: bool = False, in_match: bool = False) -> Matcher:
@@ -53,24 +49,11 @@ def read_matcher(table: Table, *, in_feed: bool = False, in_match: bool = False)
         if in_match and key == REFERRED_TO:
             test = table.take(key, _read_npis, None)
         elif _complain_of_path(table, key, in_feed=in_feed):
-            test = table.take(key, read_test, None)
+            test = table.take(key, named_at(key) if is_named(value) else read_test, None)
         if test is not None:
             _complain_of_type(table, key, test)
             conditions.append(Condition(path=key, test=test, line=table.line_of(key)))
     return Matcher(conditions=tuple(conditions))
-
-
-def read_test(value: object) -> Test | None:
-    """Text, a list of texts, or one of the small tables; raises Unfit for anything else."""
-    match value:
-        case str():
-            return OneOf(_texts([value]))
-        case list():
-            return OneOf(_texts(value))
-        case dict():
-            return _small_table(value)
-        case _:
-            raise Unfit("CH103", f"expected text or a list, found {found(value)}", _TEST_HELP, named=True)
 
 
 def read_allowed_path(value: object) -> str:
@@ -99,29 +82,6 @@ def _read_npis(value: object) -> OneOf:
     if not isinstance(test, OneOf):
         raise Unfit("CH105", "expected an NPI, or a list of them", 'write it as in "1234567893"', named=True)
     return OneOf(tuple(words.npi(one) for one in test.values))
-
-
-def _small_table(value: Mapping[str, object]) -> Test:
-    """{ starts_with = ... }, { present = true } or { absent = true }."""
-    if len(value) != 1 or next(iter(value)) not in _TESTS:
-        word = next((key for key in value if key not in _TESTS), "")
-        near = nearest(word, _TESTS)
-        what = f'there is no test "{word}"' if word else "expected one test"
-        raise Unfit("CH105", what, f'did you mean "{near}"?' if near else _TEST_HELP, named=True)
-    ((word, argument),) = value.items()
-    if word == "starts_with":
-        return StartsWith(_texts(argument if isinstance(argument, list) else [argument]))
-    return Present(of_kind(argument, bool) is (word == "present"))
-
-
-def _texts(values: list[object]) -> tuple[str, ...]:
-    """Texts that something can be equal to or start with."""
-    if not values:
-        raise Unfit("CH214", "the list is empty, so nothing can match", named=True)
-    texts = tuple(of_kind(value, str) for value in values)
-    if "" in texts:
-        raise Unfit("CH214", "the text is empty", "write { absent = true } for a field without a value", named=True)
-    return texts
 
 
 def _complain_of_quotes(table: Table, key: str, value: object) -> bool:

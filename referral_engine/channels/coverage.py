@@ -6,16 +6,26 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Literal
+from typing import Final, Literal
 
 from referral_engine.channels.book import Book
-from referral_engine.channels.channel import Channel
+from referral_engine.channels.channel import Channel, Mode
 from referral_engine.channels.feed import Feed
 from referral_engine.channels.matcher import REFERRED_TO, Condition, Matcher, value_at, wanted
 from referral_engine.hl7.message import Message
 from referral_engine.loop.policy import Kind
 
 Often = Literal["never", "sometimes", "always"]
+ALWAYS_LEAST: Final = 3  # times; once or twice is chance
+# Clocks that are a part of a loop that goes well: they fire, and nobody is asked for.
+ROUTINE: Final = frozenset(
+    {Kind.PATIENT_PROMPT, Kind.REMIND_72H, Kind.REMIND_24H, Kind.VISIT_CHECK, Kind.ATTENDED, Kind.NOTE_WATCH}
+)
+_TOOK: Final[Mapping[Mode, str]] = {
+    "live": "took",
+    "shadow": "is in shadow and would have taken",
+    "off": "is switched off and would have taken",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,10 +51,27 @@ class ChannelCover:
 
     name: str
     file: str
-    enabled: bool  # one that is switched off is told what it would have taken
+    mode: Mode  # one that is switched off or in shadow is told what it would have taken
     taken: int = 0
     conditions: tuple[ConditionCover, ...] = ()
-    shared: Counter[str] = field(default_factory=Counter)  # orders that another enabled channel wanted too, by its name
+    shared: Counter[str] = field(default_factory=Counter)  # orders that another live channel wanted too, by its name
+    watched: int = 0  # of `taken`, for one in shadow: orders that no live channel took, so nobody was sent them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockCover:
+    """What one clock of one channel did."""
+
+    channel: str
+    kind: Kind
+    fired: int = 0
+    cancelled: int = 0  # what it waited for came first
+    running: int = 0
+
+    @property
+    def ran(self) -> int:
+        """How often it was started at all."""
+        return self.fired + self.cancelled + self.running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +79,11 @@ class Coverage:
     """What all channels did with the orders."""
 
     orders: int
-    taken: int  # by exactly one enabled channel
-    unwanted: int  # by none
+    taken: int  # by exactly one live channel
+    unwanted: int  # by none that is live
     contested: int  # by several: none of them got it
     channels: tuple[ChannelCover, ...]  # by name
-    clocks_never: tuple[Kind, ...]  # that did not fire at all
+    clocks: tuple[ClockCover, ...]  # every clock of every channel that is on, by channel; () when that is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +105,11 @@ class _Alike:
 
 
 def coverage(
-    book: Book, orders: Iterable[tuple[Message, Feed | None]], fired: Mapping[Kind, int] | None = None
+    book: Book, orders: Iterable[tuple[Message, Feed | None]], counted: Iterable[ClockCover] | None = None
 ) -> Coverage:
     """What each channel and each line of its [match] made of the orders, each with its sender's feed.
 
-    fired: how often each clock passed in the same time; None when that is not known, then no clock is named.
+    counted: what clocks did in the same time; None when that is not known, then no clock is named.
     """
     covers = {name: _cover_of(book.channels[name]) for name in sorted(book.channels)}
     takers_of: Counter[int] = Counter()
@@ -90,9 +117,11 @@ def coverage(
     for alike in _alike(book, orders):
         seen += alike.count
         takers = [name for name in covers if _count(book.channels[name], covers[name], alike)]
-        enabled = [name for name in takers if covers[name].enabled]
-        takers_of[min(len(enabled), 2)] += alike.count
-        for one, other in combinations(enabled, 2):
+        live = [name for name in takers if covers[name].mode == "live"]
+        takers_of[min(len(live), 2)] += alike.count
+        for name in () if live else takers:
+            covers[name].watched += alike.count if covers[name].mode == "shadow" else 0
+        for one, other in combinations(live, 2):
             covers[one].shared[other] += alike.count
             covers[other].shared[one] += alike.count
     return Coverage(
@@ -101,7 +130,7 @@ def coverage(
         unwanted=takers_of[0],
         contested=takers_of[2],
         channels=tuple(covers.values()),
-        clocks_never=() if fired is None else tuple(kind for kind in Kind if not fired.get(kind)),
+        clocks=() if counted is None else tuple(clocks_of(book, counted)),
     )
 
 
@@ -112,8 +141,10 @@ def findings(covered: Coverage) -> Iterator[Finding]:
     of = f"{covered.orders} orders"
     for one in covered.channels:
         if not one.taken:
-            off = "is switched off and would have taken" if not one.enabled else "took"
-            yield Finding(channel=one.name, place=one.file, sentence=f"{off} none of {of}")
+            yield Finding(channel=one.name, place=one.file, sentence=f"{_TOOK[one.mode]} none of {of}")
+        if one.watched:
+            sentence = f"is in shadow, and no live channel took {one.watched} of the {one.taken} orders it watched"
+            yield Finding(channel=one.name, place=one.file, sentence=sentence)
         for condition in one.conditions:
             place = f"{one.file}:{condition.line}" if condition.line else one.file
             said = f"{condition.path}, wanted {condition.wanted},"
@@ -129,13 +160,65 @@ def findings(covered: Coverage) -> Iterator[Finding]:
                 yield Finding(
                     channel=one.name, place=one.file, sentence=f"{noun} wanted by {other} as well: nobody got it"
                 )
-    for kind in covered.clocks_never:
-        yield Finding(channel="", place="", sentence=f"the clock {kind.value} never fired")
+
+
+def clocks_of(book: Book, counted: Iterable[ClockCover]) -> Iterator[ClockCover]:
+    """Every clock that a channel's policy has, one that never ran too."""
+    known = {(one.channel, one.kind): one for one in counted}
+    for name in sorted(book.channels):
+        channel = book.channels[name]
+        if channel.is_on:
+            for kind in channel.policy.clocks:
+                if kind not in channel.policy.off:
+                    yield known.get((name, kind), ClockCover(channel=name, kind=kind))
+
+
+def _added(one: ClockCover, other: ClockCover) -> ClockCover:
+    """The same clock counted on two pages."""
+    return ClockCover(
+        channel=one.channel,
+        kind=one.kind,
+        fired=one.fired + other.fired,
+        cancelled=one.cancelled + other.cancelled,
+        running=one.running + other.running,
+    )
+
+
+def summed(pages: Iterable[ClockCover]) -> tuple[ClockCover, ...]:
+    """Every clock once, however many pages it was counted on."""
+    found: dict[tuple[str, Kind], ClockCover] = {}
+    for one in pages:
+        key = (one.channel, one.kind)
+        found[key] = _added(found[key], one) if key in found else one
+    return tuple(found.values())
+
+
+def clock_findings(covered: Coverage) -> Iterator[Finding]:
+    """What may be concluded from clocks that never started, that never fired, or that fired whenever they ran."""
+    files = {one.name: one.file for one in covered.channels}
+    for channel, file in files.items():
+        ours = [one for one in covered.clocks if one.channel == channel]
+        idle = [one.kind.value for one in ours if not one.ran]
+        spare = [f"{one.kind.value} ({one.ran})" for one in ours if one.ran and not one.fired]
+        always = [
+            f"{one.kind.value} ({one.fired})"
+            for one in ours
+            if one.fired >= ALWAYS_LEAST and not one.cancelled and one.kind not in ROUTINE
+        ]
+        if ours and len(idle) == len(ours):
+            idle = ["any clock"]
+        for found, sentence in (
+            (idle, "never ran: {}; nothing came to where they start, so their lengths are untried"),
+            (spare, "ran and never fired: {}; all came in time, so a shorter length could warn earlier"),
+            (always, "fired whenever it ended: {}; nothing ever came in time, so it tells nobody anything new"),
+        ):
+            if found:
+                yield Finding(channel=channel, place=file, sentence=sentence.format(", ".join(found)))
 
 
 def _cover_of(channel: Channel) -> ChannelCover:
     lines = (ConditionCover(path=one.path, wanted=wanted(one.test), line=one.line) for one in channel.match.conditions)
-    return ChannelCover(name=channel.name, file=channel.file, enabled=channel.enabled, conditions=tuple(lines))
+    return ChannelCover(name=channel.name, file=channel.file, mode=channel.mode, conditions=tuple(lines))
 
 
 def _alike(book: Book, orders: Iterable[tuple[Message, Feed | None]]) -> Iterable[_Alike]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import datetime, time, timedelta
 from types import MappingProxyType
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -14,8 +14,9 @@ from referral_engine.channels.naks import NakMeaning
 from referral_engine.channels.pairs import Pair
 from referral_engine.channels.partner import MLLP_TRAILER, Plaintext
 from referral_engine.channels.size import Size
-from referral_engine.loop.calendar import Calendar
-from referral_engine.loop.policy import DEFAULT_CLOCKS, Duration, Kind, Unit
+from referral_engine.loop.calendar import Calendar, add_business_time
+from referral_engine.loop.policy import DEFAULT_CLOCKS, Clocks, Duration, Kind, Unit
+from referral_engine.loop.states import Network, Urgency
 
 MIB: Final = 1024 * 1024
 FRAME_BYTES_LEAST: Final = 64 * 1024  # below this ordinary orders with notes are refused
@@ -27,7 +28,7 @@ DEFAULT_TICK: Final = Duration(1, Unit.SECONDS)
 DEFAULT_BALLAST: Final = Size(64 * MIB)
 DEFAULT_KEEPING: Final = Keeping("72 hours", 72 * HOUR_SECONDS)  # early evidence comes three days early, at most
 
-Clocks = Mapping[Kind, tuple[tuple[Duration, ...], tuple[Duration, ...]]]  # kind to (routine, urgent)
+DEFAULT_REVIEW_AGE: Final = (Duration(1, Unit.BUSINESS_DAYS), Duration(4, Unit.HOURS))  # routine, urgent
 
 DEFAULT_QUEUES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -74,6 +75,12 @@ class Retry:
     first_seconds: float = 30.0
     longest_seconds: float = 900.0
     give_up_after_seconds: float = 24 * HOUR_SECONDS
+    counted: Calendar | None = None  # only time in which this is open counts towards giving up; None: all time
+
+    def gives_up_at(self, owed_at: datetime) -> datetime:
+        """From when on what was owed at an instant is not tried again, UTC."""
+        length = timedelta(seconds=self.give_up_after_seconds)
+        return owed_at + length if self.counted is None else add_business_time(self.counted, owed_at, length)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +180,7 @@ class Outreach:
     quiet_until: time = time(8)  # ... to here
     per_day: int = 1
     per_week: int = 3
+    zone: ZoneInfo | None = None  # the patients' own; None: that of the specialist's calendar
     scheduling_link: str = ""
     transport: Literal["spool"] = "spool"
     directory: str = "var/spool/patients"
@@ -217,6 +225,9 @@ class Engine:
     spool_directory: str = "var/spool"
     control_socket: str = "var/control.sock"
     clocks: Clocks = field(default_factory=lambda: DEFAULT_CLOCKS)  # every kind, overrides already in
+    network_clocks: Mapping[Network, Clocks] = field(default_factory=dict)  # rows that hold in one network only
+    clock_origins: Mapping[tuple[Kind, Urgency, Network], str] = field(default_factory=dict, compare=False)
+    review_age: tuple[Duration, Duration] = DEFAULT_REVIEW_AGE  # routine, urgent: until a supervisor gets a review
     queues: Mapping[str, str] = field(default_factory=lambda: DEFAULT_QUEUES)  # task kind to queue
     patients: Outreach = field(default_factory=Outreach)
     processing_ids: tuple[str, ...] = ("P",)  # MSH-11 we accept; others are answered AR

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import time
-from itertools import pairwise
 from typing import Final, Literal
 
+from referral_engine.base.values import replace
 from referral_engine.channels import words
-from referral_engine.channels.clocks import clock_origins, clock_settings, read_clocks
+from referral_engine.channels.calendar_file import named_tables, read_calendars, warn_of_holidays
+from referral_engine.channels.clocks import (
+    Rows,
+    clock_settings,
+    read_clocks,
+    read_lengths,
+)
 from referral_engine.channels.engine import (
     CONNECTIONS_MOST,
     DEFAULT_QUEUES,
     FRAME_BYTES_LEAST,
     FRAME_BYTES_MOST,
+    HOUR_SECONDS,
     CatchUp,
     EhrSettings,
     Engine,
@@ -35,12 +41,12 @@ from referral_engine.channels.partner import ANYONE, Partner
 from referral_engine.channels.shape import Page, Setting, Table, Unfit, nearest
 from referral_engine.channels.size import read_size
 from referral_engine.channels.tls_file import read_permission, read_tls
-from referral_engine.loop.calendar import Calendar, Hours
+from referral_engine.loop.calendar import Calendar
 from referral_engine.loop.effects import TaskKind
-from referral_engine.loop.policy import Duration
+from referral_engine.loop.policy import Duration, Unit
 
 EHR: Final = "ehr"  # the partner that [ehr] means when it names none
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+REVIEW_AGE: Final = "review-age"  # a clock of LOOP section 4 that belongs to no referral
 
 _SPOOL: Final[Mapping[str, Literal["spool"]]] = {"spool": "spool"}
 _MODES: Final[Mapping[str, Literal["live", "shadow"]]] = {"live": "live", "shadow": "shadow"}
@@ -52,6 +58,7 @@ def read_engine(page: Page, partners: Mapping[str, Partner]) -> Engine:
     accept, spool, control = top.defaulted("accept"), top.defaulted("spool"), top.defaulted("control")
     duplicates, no_show, sla = top.defaulted("duplicates"), top.defaulted("no_show"), top.defaulted("sla")
     directory = top.defaulted("directory")
+    rows = read_clocks(sla, Rows(base.clocks, base.network_clocks))
     engine = Engine(
         identity=_identity(top.defaulted("identity"), base.identity),
         practice=_practice(top.defaulted("practice"), base.practice),
@@ -59,11 +66,14 @@ def read_engine(page: Page, partners: Mapping[str, Partner]) -> Engine:
         web=_web(top.defaulted("web"), base.web),
         journal=_journal(top.defaulted("journal"), base.journal),
         ehr=_ehr(top.defaulted("ehr"), base.ehr, partners),
-        calendars={**base.calendars, **_calendars(top.table("calendar"))},
+        calendars={**base.calendars, **read_calendars(top.table("calendar"))},
         gateways=_gateways(top.table("gateway")),
         spool_directory=spool.take("directory", words.some_text, base.spool_directory),
         control_socket=control.take("socket", words.some_text, base.control_socket),
-        clocks=read_clocks(sla, base.clocks),
+        clocks=rows.clocks,
+        network_clocks=rows.networks,
+        clock_origins=rows.origins,
+        review_age=_review_age(sla, base.review_age),
         queues={**base.queues, **_queues(top.defaulted("queues"))},
         patients=_outreach(top.defaulted("patients"), base.patients),
         processing_ids=accept.several("processing_ids", words.some_text, base.processing_ids),
@@ -76,26 +86,48 @@ def read_engine(page: Page, partners: Mapping[str, Partner]) -> Engine:
     )
     for table in (accept, spool, control, duplicates, directory, no_show, sla, top):
         table.close()
-    page.settings.extend(clock_settings(engine.clocks, clock_origins(sla)))
+    page.settings.extend(clock_settings(rows))
+    warn_of_holidays(top.table("calendar"), engine.clocks, page.today)
     page.settings.extend(_queue_settings(page, engine.queues))
     return engine
 
 
-def read_retry(table: Table | None, base: Retry) -> Retry:
-    """{ first, longest, give_up_after }, each a length of time on the clock."""
+def read_retry(
+    table: Table | None, base: Retry, calendar: Calendar | None = None, sends: Calendar | None = None
+) -> Retry:
+    """{ first, longest, give_up_after }, each a length of time; the last one may be business hours of `calendar`.
+
+    sends: when anything may leave; time in which nothing may does not count towards giving up. None: at any time.
+    """
     if table is None:
-        return base
-    retry = Retry(
-        first_seconds=table.take("first", words.seconds, base.first_seconds),
-        longest_seconds=table.take("longest", words.seconds, base.longest_seconds),
-        give_up_after_seconds=table.take("give_up_after", words.seconds, base.give_up_after_seconds),
-    )
+        return replace(base, counted=sends)
+    first = table.take("first", words.seconds, base.first_seconds)
+    longest = table.take("longest", words.seconds, base.longest_seconds)
+    usual = Duration(round(base.give_up_after_seconds / HOUR_SECONDS), Unit.HOURS)
+    if calendar is None:
+        seconds, counted = table.take("give_up_after", words.seconds, base.give_up_after_seconds), None
+    else:
+        length = table.take("give_up_after", words.patience, usual)
+        seconds = length.amount * float(words.CLOCK_SECONDS.get(length.unit, HOUR_SECONDS))
+        counted = calendar if length.unit is Unit.BUSINESS_HOURS else sends
+    retry = Retry(first_seconds=first, longest_seconds=longest, give_up_after_seconds=seconds, counted=counted)
     if retry.first_seconds > retry.longest_seconds:
         table.complain("first", "CH305", "the first pause is longer than the longest one")
     if retry.longest_seconds > retry.give_up_after_seconds:
         table.complain("longest", "CH305", "the longest pause is longer than the time before giving up")
     table.close()
     return retry
+
+
+def _review_age(sla: Table, base: tuple[Duration, Duration]) -> tuple[Duration, Duration]:
+    """[sla] review-age: how long an open match review may wait before the supervisor gets it."""
+    routine, urgent = base
+    row = read_lengths(sla, REVIEW_AGE, ((routine,), (urgent,)))
+    value = f"routine {row[0][0]}; urgent {row[1][0]}"
+    sla.page.settings.append(
+        Setting(key=f"sla.{REVIEW_AGE}", value=value, origin=sla.origin_of(REVIEW_AGE) or "default")
+    )
+    return row[0][0], row[1][0]
 
 
 def _identity(table: Table, base: Identity) -> Identity:
@@ -216,7 +248,7 @@ def _ehr(table: Table, base: EhrSettings, partners: Mapping[str, Partner]) -> Eh
         status=table.take("status", words.word(words.STATUSES), base.status),
         pairs=read_status_pairs(table.table("pairs")),
         ack_timeout_seconds=table.take("ack_timeout", words.seconds, base.ack_timeout_seconds),
-        retry=read_retry(table.table("retry"), base.retry),
+        retry=read_retry(table.defaulted("retry"), base.retry),
         partner=named,
         nak=read_nak_of(table, partner),
         trailer=table.take("trailer", words.trailer, partner.framing.trailer, origin=partner.file),
@@ -227,41 +259,10 @@ def _ehr(table: Table, base: EhrSettings, partners: Mapping[str, Partner]) -> Eh
     return ehr
 
 
-def _calendars(tables: Table | None) -> Mapping[str, Calendar]:
-    """Every [calendar.NAME]."""
-    return {name: _calendar(name, table) for name, table in _named(tables)}
-
-
-def _calendar(name: str, table: Table) -> Calendar:
-    """One clinic's hours; without `open` Monday to Friday 08:00 to 17:00."""
-    base = default_engine().calendars["default"]
-    zone = table.need("timezone", words.zone, base.zone)
-    opening = table.table("open")
-    hours = dict(base.hours) if opening is None else _hours(opening)
-    if not hours:
-        table.complain("open", "CH208", "the clinic is never open", "write the hours of at least one day")
-    holidays = frozenset(table.several("holidays", words.day, ()))
-    table.close()
-    return Calendar(name=name, zone=zone, hours=hours, holidays=holidays)
-
-
-def _hours(table: Table) -> dict[int, Hours]:
-    """{ mon = "08:00-17:00", tue = ["08:00-12:00", "13:00-17:00"] }."""
-    hours: dict[int, Hours] = {}
-    for number, weekday in enumerate(WEEKDAYS):
-        spans: tuple[tuple[time, time], ...] = table.several(weekday, words.opening_span, ())
-        if any(one[1] > other[0] for one, other in pairwise(spans)):
-            table.complain(weekday, "CH208", "the spans of one day must follow each other", "write the earlier first")
-        elif spans:
-            hours[number] = spans
-    table.close()
-    return hours
-
-
 def _gateways(tables: Table | None) -> Mapping[str, Gateway]:
     """Every [gateway.NAME]."""
     gateways = {}
-    for name, table in _named(tables):
+    for name, table in named_tables(tables):
         gateways[name] = Gateway(
             name=name,
             kind=table.take("kind", words.word(_SPOOL), "spool"),
@@ -271,20 +272,11 @@ def _gateways(tables: Table | None) -> Mapping[str, Gateway]:
     return gateways
 
 
-def _named(tables: Table | None) -> list[tuple[str, Table]]:
-    """The tables [kind.NAME] under [kind]."""
-    if tables is None:
-        return []
-    named = [(name, tables.table(name)) for name in tables.tree]
-    tables.close()
-    return [(name, table) for name, table in named if table is not None]
-
-
 def _queues(table: Table) -> Mapping[str, str]:
     """[queues]: kind of task to queue."""
     kinds = sorted({kind.value for kind in TaskKind} | set(DEFAULT_QUEUES))
     queues = {}
-    before = len(table.page.settings)
+    table.page.noting = False  # `_queue_settings` tells them all
     for key in table.tree:
         if key in kinds:
             queues[key] = table.take(key, words.name, DEFAULT_QUEUES.get(key, ""))
@@ -293,7 +285,7 @@ def _queues(table: Table) -> Mapping[str, str]:
         table.known.append(key)
         hint = f'did you mean "{near}"?' if near else f"kinds are {', '.join(kinds)}"
         table.complain(key, "CH101", f'there is no kind of task "{key}"', hint)
-    del table.page.settings[before:]  # `_queue_settings` tells them all
+    table.page.noting = True
     return queues
 
 
@@ -312,19 +304,29 @@ def _queue_settings(page: Page, queues: Mapping[str, str]) -> list[Setting]:
 
 def _outreach(table: Table, base: Outreach) -> Outreach:
     """[patients]."""
-    quiet = table.take("quiet_hours", words.hours_span, (base.quiet_from, base.quiet_until))
-    outreach = Outreach(
-        quiet_from=quiet[0],
-        quiet_until=quiet[1],
-        per_day=table.take("per_day", words.whole(0, 24), base.per_day),
-        per_week=table.take("per_week", words.whole(0, 168), base.per_week),
+    outreach = replace(
+        read_courtesy(table, base),
         scheduling_link=table.take("scheduling_link", _link, base.scheduling_link),
         transport=table.take("transport", words.word(_SPOOL), base.transport),
         directory=table.take("directory", words.some_text, base.directory),
     )
+    table.close()
+    return outreach
+
+
+def read_courtesy(table: Table, base: Outreach) -> Outreach:
+    """When and how often patients are written to: the lines that [patients] and a channel's [patient] share."""
+    quiet = table.take("quiet_hours", words.hours_span, (base.quiet_from, base.quiet_until))
+    outreach = replace(
+        base,
+        quiet_from=quiet[0],
+        quiet_until=quiet[1],
+        per_day=table.take("per_day", words.whole(0, 24), base.per_day),
+        per_week=table.take("per_week", words.whole(0, 168), base.per_week),
+        zone=table.take("timezone", words.zone, base.zone),
+    )
     if outreach.per_day > outreach.per_week:
         table.complain("per_day", "CH305", "more messages a day than a week")
-    table.close()
     return outreach
 
 

@@ -84,6 +84,7 @@ class Feed:
     left_alone: Matcher | None = None  # messages that say nothing new, such as an echo of what we sent; None: none
     physician_orders: Matcher | None = None  # which referral orders a physician made; None: all; others are left alone
     in_network: Matcher | None = None  # which orders stay in the network; None: the channel's file says it
+    denied_when: Matcher | None = None  # messages that say the payer said no, where AUT-14 and IN1-14 do not
     starts: tuple[str, ...] = DEFAULT_STARTS  # where a booking's start may stand, surest first
     closing_documents: tuple[str, ...] = ()  # codes (TXA-2, OBR-4.1, OBX-3.1) that may close a referral; empty: any
     notes_may_attach: bool = False  # a level-3 match may file a note without a person

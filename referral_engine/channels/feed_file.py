@@ -46,6 +46,7 @@ def read_feed(page: Page) -> Feed | None:
         left_alone=_matcher(top, "left_alone"),
         physician_orders=_matcher(top, "physician_orders"),
         in_network=_matcher(top, "in_network"),
+        denied_when=_matcher(top, "denied_when"),
         referred_to=head.several("referred_to", read_feed_path, base.referred_to),
         specialties=_specialties(top.defaulted("specialties")),
         patient_authority=head.take("patient_authority", words.text, ""),

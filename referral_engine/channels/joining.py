@@ -9,7 +9,7 @@ from referral_engine.base.errors import Problem
 from referral_engine.channels.book import Book, check_files
 from referral_engine.channels.draft import MESSAGE_TYPES, write_draft
 from referral_engine.channels.matcher import REFERRED_TO, Condition, Matcher, OneOf, StartsWith
-from referral_engine.channels.overlap import overlapping
+from referral_engine.channels.overlap import UNSURE, overlapping
 from referral_engine.channels.questions import Answers, Question, list_of, name_from, text_of
 from referral_engine.channels.source import Source, read_source
 
@@ -59,15 +59,15 @@ def order_matcher(answers: Answers) -> Matcher:
 
 
 def clashes(book: Book, drafts: Sequence[Answers]) -> Iterator[tuple[int, str]]:
-    """Each draft (by index) that could take an order of an enabled channel, or of a draft before it; and whose.
+    """Each draft (by index) that could take an order of a live channel, or of a draft before it; and whose.
 
     A draft that clashes is out: what clashes only with it does not.
     """
-    there = [channel for name, channel in sorted(book.channels.items()) if channel.enabled]
+    there = [channel for name, channel in sorted(book.channels.items()) if channel.mode == "live"]
     names = [*(channel.name for channel in there), *(text_of(one, "channel.name") for one in drafts)]
     matchers = [*(channel.match for channel in there), *map(order_matcher, drafts)]
     out: set[int] = set()
-    pairs = sorted((second, first) for first, second, _ in overlapping(matchers))
+    pairs = sorted((second, first) for first, second, both in overlapping(matchers) if UNSURE not in both.values())
     for second, first in pairs:
         if second >= len(there) and second not in out and first not in out:
             out.add(second)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, assert_never
 
+from referral_engine.channels import patterns
+from referral_engine.channels.ranges import Range
 from referral_engine.hl7.message import Message
 from referral_engine.hl7.path import Path, Where
 from referral_engine.hl7.segment import Segment
@@ -23,6 +25,7 @@ class OneOf:
     """The value is one of these, letter for letter."""
 
     values: tuple[str, ...]
+    names: tuple[str, ...] = field(default=(), compare=False)  # of the codes, where the analyst wrote names
     accepted: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -44,7 +47,14 @@ class Present:
     wanted: bool
 
 
-Test = OneOf | StartsWith | Present
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The whole value is what a regular expression says; one that `patterns.refusal` refuses fits nothing."""
+
+    pattern: str
+
+
+Test = OneOf | StartsWith | Present | Range | Matches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +151,10 @@ def holds(test: Test, value: str) -> bool:
             return value.startswith(test.prefixes)
         case Present():
             return bool(value) is test.wanted
+        case Range():
+            return test.holds(value)
+        case Matches(pattern):
+            return patterns.fits(pattern, value)
         case _:
             assert_never(test)
 
@@ -167,6 +181,9 @@ def value_at(message: Message, condition: Condition, referred_to: str = "") -> s
 def wanted(test: Test) -> str:
     """What a test asks for, in words."""
     match test:
+        case OneOf(values, names) if names:
+            told = tuple(f"{value} ({name})" for value, name in zip(values, names, strict=True))
+            return f"one of {_listed(told)}" if len(told) > 1 else told[0]
         case OneOf(values):
             return f"one of {_listed(values)}" if len(values) > 1 else f'"{values[0]}"' if values else "nothing"
         case StartsWith(prefixes):
@@ -175,6 +192,10 @@ def wanted(test: Test) -> str:
             return "a value"
         case Present():
             return "no value"
+        case Range():
+            return test.words()
+        case Matches(pattern):
+            return f"all of it to match {pattern}"
         case _:
             assert_never(test)
 

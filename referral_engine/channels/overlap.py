@@ -2,92 +2,134 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, assert_never
 
-from referral_engine.channels.matcher import REFERRED_TO, Matcher, OneOf, Present, StartsWith, Test
+from referral_engine.channels import patterns
+from referral_engine.channels.likely import Sharers, place_of
+from referral_engine.channels.matcher import (
+    REFERRED_TO,
+    Condition,
+    Matcher,
+    Matches,
+    OneOf,
+    Present,
+    StartsWith,
+    Test,
+    holds,
+    wanted,
+)
+from referral_engine.channels.ranges import NUMERIC_STARTS, Range
 
 ABSENT: Final = ""
 ANYTHING: Final = "any value"
-USUAL_PLACE: Final = "OBR-28.1"  # where `referred_to` is unless a feed says otherwise: both ask for the specialist
+_REFERRED_TO: Final = ("OBR", 28, 1)  # where `referred_to` is unless a feed says otherwise
+UNSURE: Final = "a value that may exist"  # neither an example nor a proof that there is none was found
 
 
 def overlap(one: Matcher, other: Matcher) -> Mapping[str, str] | None:
-    """Values by path that satisfy both; None when some path makes that impossible."""
-    tests = {_place(condition.path): condition.test for condition in one.conditions}
-    both: dict[str, str] = {path: witness(test, test) or ABSENT for path, test in tests.items()}
+    """Values by path that satisfy both; None when some path makes that impossible.
+
+    Two ways to write one place (OBR-4 and OBR-4.1) are one place, told as it was written first. Of a segment that
+    repeats (PRD) one repetition is looked at: an order for two specialists is a person's whatever the files say.
+    """
+    mine = {_spot(condition): condition for condition in one.conditions}
+    both: dict[str, str] = {}
+    for condition in mine.values():
+        both[place_of(condition.path)] = witness(condition.test, condition.test) or ABSENT
     for condition in other.conditions:
-        mine = tests.get(_place(condition.path), condition.test)
-        value = witness(mine, condition.test)
+        first = mine.get(_spot(condition), condition)
+        value = witness(first.test, condition.test)
         if value is None:
             return None
-        both[_place(condition.path)] = value
+        both[place_of(first.path)] = value
     return both
 
 
+def _spot(condition: Condition) -> tuple[str, int, int] | str:
+    """What a condition looks at; a component that a path leaves out is the first."""
+    return _REFERRED_TO if condition.path == REFERRED_TO else condition.spot or condition.path
+
+
 def witness(one: Test, other: Test) -> str | None:
-    """A value that passes both tests, "" for an absent one, None when there is none."""
+    """A value that passes both tests, "" for an absent one, UNSURE when there may be one, None when there is none."""
     match one, other:
+        case OneOf(), OneOf():
+            return next((value for value in one.values if value in other.accepted), None)
         case Present(first), Present(second):
             return (ANYTHING if first else ABSENT) if first == second else None
         case Present(wanted), _:
             return witness(other, other) if wanted else None
         case _, Present():
             return witness(other, one)
-        case OneOf(), OneOf():
-            return next((value for value in one.values if value in other.accepted), None)
-        case OneOf(), StartsWith(prefixes):
-            return next((value for value in one.values if value.startswith(prefixes)), None)
-        case StartsWith(), OneOf():
-            return witness(other, one)
+        case _:
+            return _shared(one, other)
+
+
+def _shared(one: Test, other: Test) -> str | None:
+    """As `witness`, of two tests that ask for a value: the values one names are put to the other."""
+    (mine, all_mine), (theirs, all_theirs) = _named(one), _named(other)
+    found = next((value for value in mine if holds(other, value)), None)
+    found = next((value for value in theirs if holds(one, value)), None) if found is None else found
+    if found is not None:
+        return found
+    if one == other:
+        return wanted(one)  # it has values, and no example is at hand
+    return None if all_mine or all_theirs or _apart(one, other) else UNSURE
+
+
+def _named(test: Test) -> tuple[Iterable[str], bool]:
+    """Values that pass a test, and whether they are all that do."""
+    match test:
+        case OneOf(values):
+            return values, True
+        case StartsWith(prefixes):
+            return prefixes, False
+        case Range():
+            return tuple(test.some()), False
+        case Matches(pattern):
+            return patterns.examples(pattern)
+        case Present():
+            return (), False
+        case _:
+            assert_never(test)
+
+
+def _apart(one: Test, other: Test) -> bool:
+    """Whether it is certain that no value passes both, where none that either names does."""
+    match one, other:
         case StartsWith(), StartsWith():
-            return next((longer for longer in _longer(one.prefixes, other.prefixes)), None)
-    return None
+            return True  # of two that meet, the longer prefix begins with the shorter
+        case Range(), Range():
+            return not one.may_meet(other)
+        case Range(), StartsWith(prefixes):
+            return not one.may_begin(prefixes)
+        case Matches(pattern), StartsWith(prefixes):
+            return not patterns.may_begin(pattern, prefixes)
+        case Matches(pattern), Matches(second):
+            return not patterns.may_meet(pattern, second)
+        case Matches(pattern), Range():
+            return not patterns.may_begin(pattern, NUMERIC_STARTS)
+        case (StartsWith(), Range() | Matches()) | (Range(), Matches()):
+            return _apart(other, one)
+        case _:
+            return False
 
 
 def overlapping(matchers: Sequence[Matcher]) -> Iterator[tuple[int, int, Mapping[str, str]]]:
     """Every pair (by index, the smaller first) that can take one message, with the values that show it."""
-    path = _most_pinned(matchers)
-    buckets: dict[str, list[int]] = defaultdict(list)
-    open_ended = []
-    for index, matcher in enumerate(matchers):
-        test = next((one.test for one in matcher.conditions if _place(one.path) == path), None)
-        if isinstance(test, OneOf):
-            for value in test.accepted:
-                buckets[value].append(index)
-        else:
-            open_ended.append(index)
-    pairs = {pair for bucket in buckets.values() for pair in combinations(bucket, 2)}
-    pairs.update((min(a, b), max(a, b)) for a in open_ended for b in range(len(matchers)) if a != b)
-    for first, second in sorted(pairs):
-        both = overlap(matchers[first], matchers[second])
-        if both is not None:
-            yield first, second, both
-
-
-def _most_pinned(matchers: Sequence[Matcher]) -> str:
-    """The path with the most different values: only matchers that share one need to be compared."""
-    values = {
-        (_place(condition.path), value)
-        for matcher in matchers
-        for condition in matcher.conditions
-        if isinstance(condition.test, OneOf)
-        for value in condition.test.values
-    }
-    counted = Counter(path for path, _ in sorted(values))
-    return max(counted, key=lambda path: (counted[path], path), default="")
-
-
-def _place(path: str) -> str:
-    """The path, or where `referred_to` usually is."""
-    return USUAL_PLACE if path == REFERRED_TO else path
-
-
-def _longer(prefixes: tuple[str, ...], others: tuple[str, ...]) -> Iterator[str]:
-    """The longer of every two prefixes of which one begins with the other."""
-    for prefix in prefixes:
-        for other in others:
-            if prefix.startswith(other) or other.startswith(prefix):
-                yield max(prefix, other, key=len)
+    sharers = Sharers(matchers)
+    kinds: dict[tuple[tuple[str, Test], ...], int] = {}  # copies of one file are compared once
+    alike = [
+        kinds.setdefault(tuple((one.path, one.test) for one in matcher.conditions), index)
+        for index, matcher in enumerate(matchers)
+    ]
+    seen: dict[tuple[int, int], Mapping[str, str] | None] = {}
+    for first, matcher in enumerate(matchers):
+        for second in sharers.beside(matcher):
+            pair = alike[first], alike[second]
+            if second > first and pair not in seen:
+                seen[pair] = overlap(matcher, matchers[second])
+            both = seen[pair] if second > first else None
+            if both is not None:
+                yield first, second, both

@@ -25,6 +25,6 @@ def _ways(book: Book) -> Iterator[tuple[str, str, Tls | None, Plaintext | None]]
     ehr = book.engine.ehr
     yield "ehr", ehr.host, ehr.tls, ehr.insecure_plaintext
     for name in sorted(book.channels):
-        for way in (book.channels[name].transport, book.channels[name].fallback):
+        for _, way in book.channels[name].lanes:
             if isinstance(way, MllpTransport):
                 yield name, way.host, way.tls, way.insecure_plaintext

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from referral_engine.loop.policy import Duration, HoldRule, Unit
-from referral_engine.loop.referral import Hold
+from referral_engine.loop.referral import Hold, Insurance, Order
 from referral_engine.loop.states import Network
 
 Notify = Literal["", "ordering-provider"]
-Specificity = tuple[int, int, int, int, int, int]  # procedure, diagnosis, plan, payer, specialty, network
+Which = Literal["primary", "any"]  # of several insurances: the one that pays first, or whichever fits
+# Procedure, diagnosis, plan, payer, specialty, network, the primary insurance only.
+Specificity = tuple[int, int, int, int, int, int, int]
 
 DEFAULT_REMIND_AFTER: Final = Duration(2, Unit.BUSINESS_DAYS)  # of a routine referral: only for comparing
 
@@ -38,16 +40,39 @@ class PreauthRule:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """One insurance, in capitals: its payer by number and by name, its plan by kind and by number."""
+
+    payers: frozenset[str]
+    plans: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a referral brings; payers and plans in capitals."""
 
     specialty: str
-    payers: frozenset[str]
+    payers: frozenset[str]  # of the insurance that pays first
     plans: frozenset[str]
+    others: tuple[Covered, ...] = ()  # insurances behind the first
     procedure: str
     diagnosis: str
     network: Network
+
+
+def asked_by(order: Order) -> Asked:
+    """What an order asks the table; the specialty and the network are those the channel has settled."""
+    first, *others = order.insurances or (Insurance(payers=(order.payer,), plans=(order.plan,)),)
+    return Asked(
+        specialty=order.specialty,
+        payers=_capitals(first.payers),
+        plans=_capitals(first.plans),
+        others=tuple(Covered(_capitals(one.payers), _capitals(one.plans)) for one in others),
+        procedure=order.service_code,
+        diagnosis=order.diagnosis,
+        network=order.network,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +80,9 @@ class PreauthRow:
     """One [[rule]]: what it asks of a referral ("" and () ask nothing), and what it then says."""
 
     specialties: tuple[str, ...] = ()
-    payers: tuple[str, ...] = ()  # IN1-3.1 or IN1-4
-    plans: tuple[str, ...] = ()  # IN1-15 or IN1-2
+    payers: tuple[str, ...] = ()  # IN1-3.1 or IN1-4.1, the number or the name
+    plans: tuple[str, ...] = ()  # IN1-15.1 or IN1-2.1
+    insurance: Which = "primary"
     procedures: tuple[str, ...] = ()  # prefixes
     diagnoses: tuple[str, ...] = ()  # prefixes
     network: Network | None = None
@@ -71,6 +97,7 @@ class PreauthRow:
             bool(self.payers),
             bool(self.specialties),
             self.network is not None,
+            self.insurance == "primary",
         )
 
     def misses(self, asked: Asked) -> tuple[str, ...]:
@@ -78,10 +105,8 @@ class PreauthRow:
         told: list[str] = []
         if self.specialties and asked.specialty not in self.specialties:
             told.append(_miss("specialty", asked.specialty, self.specialties))
-        if self.payers and asked.payers.isdisjoint(self.payers):
-            told.append(_miss("payer", ", ".join(sorted(asked.payers)), self.payers))
-        if self.plans and asked.plans.isdisjoint(self.plans):
-            told.append(_miss("plan", ", ".join(sorted(asked.plans)), self.plans))
+        if not self._insures(asked):
+            told.extend(self._uninsured(asked))
         if self.procedures and not asked.procedure.startswith(self.procedures):
             told.append(_miss("procedure", asked.procedure, self.procedures, "a code that begins with "))
         if self.diagnoses and not asked.diagnosis.startswith(self.diagnoses):
@@ -90,12 +115,36 @@ class PreauthRow:
             told.append(_miss("network", asked.network.value, (self.network.value,)))
         return tuple(told)
 
+    def _insures(self, asked: Asked) -> bool:
+        """Whether one insurance has the payer and the plan: the first one, or any where the row says so."""
+        if not self.payers and not self.plans:
+            return True
+        if self._meets(asked.payers, asked.plans):
+            return True
+        return self.insurance == "any" and any(self._meets(one.payers, one.plans) for one in asked.others)
+
+    def _meets(self, payers: frozenset[str], plans: frozenset[str]) -> bool:
+        return (not self.payers or not payers.isdisjoint(self.payers)) and (
+            not self.plans or not plans.isdisjoint(self.plans)
+        )
+
+    def _uninsured(self, asked: Asked) -> tuple[str, ...]:
+        """Which of payer and plan is not met."""
+        all_of = [Covered(asked.payers, asked.plans), *(asked.others if self.insurance == "any" else ())]
+        payers = frozenset(name for one in all_of for name in one.payers if name)
+        plans = frozenset(name for one in all_of for name in one.plans if name)
+        told = []
+        if self.payers and payers.isdisjoint(self.payers):
+            told.append(_miss("payer", ", ".join(sorted(payers)), self.payers))
+        if self.plans and plans.isdisjoint(self.plans):
+            told.append(_miss("plan", ", ".join(sorted(plans)), self.plans))
+        return tuple(told) or ("no single insurance has both the payer and the plan",)
+
     def fits(self, asked: Asked) -> bool:
         """Whether every column that asks something is met."""
         return (
             (not self.specialties or asked.specialty in self.specialties)
-            and (not self.payers or not asked.payers.isdisjoint(self.payers))
-            and (not self.plans or not asked.plans.isdisjoint(self.plans))
+            and self._insures(asked)
             and (not self.procedures or asked.procedure.startswith(self.procedures))
             and (not self.diagnoses or asked.diagnosis.startswith(self.diagnoses))
             and (self.network is None or self.network is asked.network)
@@ -159,9 +208,9 @@ class Preauthorization:
         diagnosis: str = "",
         network: Network | str = Network.OUT,
     ) -> PreauthRule:
-        """The verdict of the most specific row that fits; without one the referral is sent.
+        """`verdict` of an order with one insurance.
 
-        payer: IN1-3.1, IN1-4, or both. plan: IN1-15, IN1-2, or both.
+        payer: IN1-3.1, IN1-4.1, or both. plan: IN1-15.1, IN1-2.1, or both.
         """
         asked = Asked(
             specialty=specialty,
@@ -171,6 +220,10 @@ class Preauthorization:
             diagnosis=diagnosis,
             network=Network(network),
         )
+        return self.verdict(asked)
+
+    def verdict(self, asked: Asked) -> PreauthRule:
+        """What the most specific row that fits says; without one the referral is sent."""
         row = self.row_for(asked)
         return NOTHING_ASKED if row is None else row.verdict
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Final
+from typing import Final, get_args
 
+from referral_engine.base.errors import Problem
 from referral_engine.channels import words
+from referral_engine.channels.channel import Channel
 from referral_engine.channels.clocks import not_shorter
-from referral_engine.channels.preauth import DEFAULT_REMIND_AFTER, Notify, Preauthorization, PreauthRow, PreauthRule
-from referral_engine.channels.shape import Page, Table
+from referral_engine.channels.feed import Feed
+from referral_engine.channels.preauth import (
+    DEFAULT_REMIND_AFTER,
+    Notify,
+    Preauthorization,
+    PreauthRow,
+    PreauthRule,
+    Which,
+)
+from referral_engine.channels.shape import Page, Table, nearest
 from referral_engine.loop.policy import Duration, HoldRule
 from referral_engine.loop.states import Network
 
@@ -17,6 +27,7 @@ ROWS_MAX: Final = 2_000  # every pair is compared once
 
 _RULES: Final[Mapping[str, HoldRule]] = {rule.value: rule for rule in HoldRule}
 _NETWORKS: Final[Mapping[str, Network]] = {network.value: network for network in Network}
+_WHICH: Final[Mapping[str, Which]] = {word: word for word in get_args(Which)}
 _NOTIFY: Final[Mapping[str, Notify]] = {"ordering-provider": "ordering-provider"}
 
 
@@ -56,6 +67,7 @@ def _row(table: Table) -> PreauthRow:
         specialties=table.several("specialty", words.name, ()),
         payers=_capitals(table.several("payer", words.some_text, ())),
         plans=_capitals(table.several("plan", words.some_text, ())),
+        insurance=table.take("insurance", words.word(_WHICH), "primary"),
         procedures=table.several("procedure", words.some_text, ()),
         diagnoses=table.several("diagnosis", words.some_text, ()),
         network=network,
@@ -68,8 +80,29 @@ def _row(table: Table) -> PreauthRow:
             line=line,
         ),
     )
+    if row.insurance == "any" and not (row.payers or row.plans):
+        hint = "name a payer or a plan, or leave this line out"
+        table.complain("insurance", "CH251", "a rule that names no payer and no plan looks at no insurance", hint)
+    if rule is HoldRule.SEND:
+        for key in [one for one in ("remind_after", "billing_after", "notify") if one in table.tree]:
+            hint = 'leave this line out, or write rule = "hold"'
+            table.complain(key, "CH252", f'"{key}" of a rule that holds nothing decides nothing', hint)
     table.close()
     return row
+
+
+def unused_rules(
+    page: Page, preauth: Preauthorization, channels: Sequence[Channel], feeds: Sequence[Feed]
+) -> Iterator[Problem]:
+    """A rule for a specialty that no order can have: it would never hold anything back."""
+    known = {channel.specialty for channel in channels} | {one for feed in feeds for one in feed.specialties.values()}
+    for number, row in enumerate(preauth.rows) if known else ():
+        for specialty in row.specialties:
+            if specialty not in known:
+                near = nearest(specialty, sorted(known))
+                hint = f'did you mean "{near}"?' if near else f"there are {', '.join(sorted(known))}"
+                sentence = f'no feed and no channel gives an order the specialty "{specialty}"'
+                yield page.problem(("rule", number, "specialty"), "CHW16", sentence, hint, warning=True)
 
 
 def _line(table: Table) -> int:
@@ -91,4 +124,5 @@ def _undecided(one: PreauthRow, other: PreauthRow) -> bool:
         (one.procedures, other.procedures),
         (one.diagnoses, other.diagnoses),
     )
-    return one.network is other.network and all((not a and not b) or bool(set(a) & set(b)) for a, b in columns)
+    alike = one.network is other.network and one.insurance == other.insurance
+    return alike and all((not a and not b) or bool(set(a) & set(b)) for a, b in columns)

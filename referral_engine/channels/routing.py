@@ -10,6 +10,8 @@ from referral_engine.channels.channel import Channel
 from referral_engine.channels.feed import Feed
 from referral_engine.hl7.message import Message
 
+IN_SHADOW: Final = "in shadow: followed, and nothing is sent"
+_IN_SHADOW: Final = f"; {IN_SHADOW}"
 _USUAL: Final = Feed(name="usual")
 
 
@@ -29,23 +31,24 @@ class Routing:
 
     channel: Channel | None
     candidates: tuple[Answer, ...]  # of route: those that said yes; of explain: every channel
+    counted: tuple[str, ...] = ()  # shadow channels that would take it beside the live one, by name
 
 
 def route(book: Book, message: Message, feed: Feed | None = None) -> Routing:
-    """The one enabled channel that takes `message`; two that want it are both candidates and neither gets it.
+    """The one live channel that takes `message`; two that want it are both candidates and neither gets it.
+
+    A channel in shadow is asked only where no live one wants the order; else it is counted.
 
     feed: the sender's, which says where the referred-to provider stands; None is a sender with the usual places.
     """
     provider = (feed or _USUAL).referred_npi(message)
-    asked = book.by_provider.get(provider, book.by_scan)
-    copied_to = message.value("OBR-28.1")
-    if copied_to != provider:  # a channel may ask for the place itself, wherever the feed looks
-        others = book.by_provider.get(copied_to, ())
-        asked = (*asked, *(one for one in others if one not in asked))
-    taking = sorted((one for one in asked if one.match.matches(message, provider)), key=lambda channel: channel.name)
+    asked = (book.on[number] for number in book.takers.of(message, provider))
+    wanting = [one for one in asked if one.match.matches(message, provider)]
+    taking = [one for one in wanting if one.mode == "live"] or wanting
     return Routing(
         channel=taking[0] if len(taking) == 1 else None,
         candidates=tuple(_yes(channel) for channel in taking),
+        counted=tuple(one.name for one in wanting if one not in taking) if len(taking) < len(wanting) else (),
     )
 
 
@@ -58,8 +61,8 @@ def explain(book: Book, message: Message, feed: Feed | None = None) -> Routing:
 
 def _answer(channel: Channel, message: Message, provider: str) -> Answer:
     """Yes, or the first line of [match] that says no."""
-    if not channel.enabled:
-        return Answer(name=channel.name, yes=False, reason="switched off: [channel] enabled = false", lines="")
+    if not channel.is_on:
+        return Answer(name=channel.name, yes=False, reason='switched off: [channel] mode = "off"', lines="")
     failed = channel.match.first_failure(message, provider)
     if failed is None:
         return _yes(channel)
@@ -74,6 +77,7 @@ def _yes(channel: Channel) -> Answer:
     return Answer(
         name=channel.name,
         yes=True,
-        reason=f"{', '.join(paths)} {'matches' if len(paths) == 1 else 'match'}",
+        reason=f"{', '.join(paths)} {'matches' if len(paths) == 1 else 'match'}"
+        + _IN_SHADOW * (channel.mode == "shadow"),
         lines=f"line {first}" if first == last else f"lines {first}-{last}",
     )

@@ -13,19 +13,20 @@ from zoneinfo import ZoneInfo
 from referral_engine.channels import words
 from referral_engine.channels.channel_file import read_channel
 from referral_engine.channels.clocks import SLA_WORDS, STAGED, STAGES_MAX
-from referral_engine.channels.conditions import read_test
-from referral_engine.channels.engine import DEFAULT_QUEUES, default_engine
-from referral_engine.channels.engine_file import read_engine
+from referral_engine.channels.defaults import FOLDER, OWN_KEYS, OWN_TABLES
+from referral_engine.channels.engine import DEFAULT_QUEUES, DEFAULT_REVIEW_AGE, default_engine
+from referral_engine.channels.engine_file import REVIEW_AGE, read_engine
 from referral_engine.channels.feed_file import read_feed
 from referral_engine.channels.partner_file import read_own_partner, read_partner_file
 from referral_engine.channels.preauth_file import read_preauth
 from referral_engine.channels.probing import ANY_KEY, Asked, Level, choices_of, held_by, probe
 from referral_engine.channels.shape import KIND_WORDS, Page, Reader, Unfit, shown
+from referral_engine.channels.value_tests import read_test
 from referral_engine.loop.effects import TaskKind
 from referral_engine.loop.policy import DEFAULT_CLOCKS, Duration
 
 Schema = dict[str, object]
-Kind = Literal["engine", "channel", "feed", "partner", "preauth"]
+Kind = Literal["engine", "channel", "defaults", "feed", "partner", "preauth"]
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -42,14 +43,45 @@ _CLOCK_TIME: Final[Schema] = {
 }
 _SPAN: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 _TEXTS: Final[Schema] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+_END: Final[Schema] = {
+    "description": 'a number, or a date such as "20250101"',
+    "anyOf": [{"type": "string"}, {"type": "number"}],
+}
 _TEST: Final[Schema] = {
     "description": 'a value, a list of which any will do, or a small table such as { starts_with = "REF" }',
-    "anyOf": [*_TEXTS["anyOf"], {"type": "object", "minProperties": 1, "maxProperties": 1}],  # type: ignore[misc]  # it is the list above
+    "anyOf": [
+        *_TEXTS["anyOf"],  # type: ignore[misc]  # it is the list above
+        {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": {
+                "starts_with": _TEXTS,
+                "range": {
+                    "description": "both ends are included; of from and to one may be left out",
+                    "anyOf": [
+                        {"type": "array", "items": _END, "minItems": 2, "maxItems": 2},
+                        {"type": "object", "properties": {"from": _END, "to": _END}, "additionalProperties": False},
+                    ],
+                },
+                "matches": {"type": "string", "description": "a regular expression of RE2 for the whole value"},
+                "named": {**_TEXTS, "description": "codes by the names of the standard's table, such as new"},
+                "present": {"type": "boolean"},
+                "absent": {"type": "boolean"},
+            },
+            "additionalProperties": False,
+        },
+    ],
 }
 # What many keys share, by the name they refer to it with.
 _SHARED: Final[Mapping[str, Schema]] = {
     "length": _DURATION,
     "clock-time": _CLOCK_TIME,
+    "patience": {
+        "type": "string",
+        "pattern": rf"^[1-9][0-9]* +(business hours?|({_LENGTH})s?)$",
+        "description": 'a number and a unit, such as "24 hours" or "4 business hours"',
+    },
     "hours": {"type": "string", "pattern": _SPAN, "description": 'such as "08:00-17:00"'},
     "test": _TEST,
 }
@@ -66,6 +98,7 @@ _READERS: Final[Mapping[Callable[..., object], Schema]] = {
     words.some_text: {"type": "string", "pattern": r"\S"},
     words.duration: _shared("length"),
     words.seconds: _shared("clock-time"),
+    words.patience: _shared("patience"),
     words.day: {"type": "string", "format": "date", "description": "a date without quotes, such as 2026-03-02"},
     words.hours_span: _shared("hours"),
     words.opening_span: _shared("hours"),
@@ -92,6 +125,10 @@ def schema(kind: Kind) -> Schema:
     """The schema of one kind of file."""
     read, file, title = _FILES[kind]
     made = _table(probe(read, file))
+    if kind == "channel":
+        _channel_only(made)
+    if kind == "defaults":
+        _lendable_only(made)
     if kind == "engine":
         _engine_only(made)
     return {"$schema": DRAFT, "title": title, **made, "$defs": dict(_SHARED)}
@@ -105,9 +142,14 @@ def _feed(page: Page) -> None:
 _FILES: Final[Mapping[Kind, tuple[Callable[[Page], object], str, str]]] = {
     "engine": (partial(read_engine, partners={}), "conf/engine.toml", "conf/engine.toml: the machine and the practice"),
     "channel": (
-        partial(read_channel, engine=default_engine(), partners={}, version="", engine_origins={}, samples=None),
+        partial(read_channel, engine=default_engine(), partners={}, version="", samples=None),
         "channels/probe.toml",
         "channels/NAME.toml: one specialist",
+    ),
+    "defaults": (
+        partial(read_channel, engine=default_engine(), partners={}, version="", samples=None),
+        "channels/probe.toml",
+        f"channels/{FOLDER}/SPECIALTY.toml: what all channels of one specialty have in common",
     ),
     "feed": (_feed, "conf/feeds/probe.toml", "conf/feeds/NAME.toml: one sender's dialect"),
     "partner": (read_partner_file, "conf/partners/probe.toml", "conf/partners/NAME.toml: one peer on the wire"),
@@ -194,18 +236,40 @@ def _default(asked: Asked) -> object:
 def _known_only(key: str) -> Schema:
     """A key that is read in a way of its own: the clocks of [sla]; anything else may hold anything."""
     kind = SLA_WORDS.get(key)
-    if kind is None:
+    if kind is None and key != REVIEW_AGE:
         return {}
     length = _shared("length")
     stages: Schema = {"type": "array", "items": length, "minItems": 1, "maxItems": STAGES_MAX}
     one: Schema = {"anyOf": [length, stages]} if kind in STAGED else length
-    routine, urgent = (", ".join(map(str, lengths)) for lengths in DEFAULT_CLOCKS[kind])
+    usual = tuple(DEFAULT_CLOCKS[kind]) if kind is not None else tuple((one,) for one in DEFAULT_REVIEW_AGE)
+    routine, urgent = (", ".join(map(str, lengths)) for lengths in usual)
     rows: Schema = {
         "type": "object",
         "properties": {"routine": one, "urgent": one},
         "additionalProperties": False,
     }
     return {"anyOf": [one, rows], "description": f"usually {routine}; urgent {urgent}"}
+
+
+def _channel_only(made: Schema) -> None:
+    """What a channel's file may write in two ways: one [fallback], or several [[fallback]]."""
+    properties = made["properties"]
+    assert isinstance(properties, dict), "a channel has tables"
+    one = properties["fallback"]
+    properties["fallback"] = {"anyOf": [one, {"type": "array", "items": one}]}
+
+
+def _lendable_only(made: Schema) -> None:
+    """What a file of defaults may hold: no line that is an office's own, and none that it must have."""
+    properties = made["properties"]
+    assert isinstance(properties, dict), "a channel has tables"
+    made.pop("required", None)
+    for table in OWN_TABLES:
+        del properties[table]
+    for name, table in properties.items():
+        table.pop("required", None)
+        for key in OWN_KEYS.get(name, ()):
+            del table["properties"][key]
 
 
 def _engine_only(made: Schema) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from difflib import get_close_matches
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
 
 from referral_engine.base.errors import Problem
+from referral_engine.channels.later import Later
 from referral_engine.channels.scan import Place, Span
 from referral_engine.channels.source import Source
 from referral_engine.loop.policy import Duration, Unit
@@ -58,29 +60,71 @@ class Setting:
 class Page:
     """One file while it is read: its source, what is wrong with it, what it decided."""
 
-    def __init__(self, source: Source, today: date | None = None) -> None:
-        """Begin with no problem; today: the day that permissions with a last day are compared with, None for none."""
+    def __init__(self, source: Source, today: date | None = None, lent: Source | None = None) -> None:
+        """Begin with no problem.
+
+        today: the day that permissions with a last day are compared with, None for none.
+        lent: the file of defaults below this one; its tables hold where this file says nothing, key by key.
+        """
         self.source = source
         self.today = today
+        self.lent = lent
         self.problems: list[Problem] = []
-        self.settings: list[Setting] = []
+        self.unread: list[tuple[Problem, str]] = []  # lent keys of no use here, and their table; another may use them
+        self.settings: Later[Setting] = Later()
         self.noting = True  # whether what is read is in force; a test decides nothing
         self.troubled: set[str | int] = set()  # top tables with an error; what follows from one is not reported again
-        self.top = Table(self, (), source.tree)
+        self.top = Table(self, (), source.tree if lent is None else laid_over(source.tree, lent.tree))
 
     def complain(self, place: Place, code: str, sentence: str, hint: str = "") -> None:
         """Note one problem at a key, or at the nearest table above it that is written."""
         self.troubled.update(place[:1])
-        self.problems.append(problem_at(self.source, place, code, sentence, hint))
+        self.problems.append(self.problem(place, code, sentence, hint))
 
     def warn(self, place: Place, code: str, sentence: str, hint: str = "") -> None:
         """Note something that is allowed and probably not meant."""
-        self.problems.append(problem_at(self.source, place, code, sentence, hint, warning=True))
+        self.problems.append(self.problem(place, code, sentence, hint, warning=True))
+
+    def problem(self, place: Place, code: str, sentence: str, hint: str = "", *, warning: bool = False) -> Problem:
+        """One problem in the file that wrote the key, this one or the one lent to it; it is not noted."""
+        return problem_at(self.whose(place), place, code, sentence, hint, warning=warning)
+
+    def whose(self, place: Place) -> Source:
+        """The file whose word counts at a place: this one, unless only the lent one says it."""
+        if self.lent is None or len(place) < 2:
+            return self.source
+        own, lent = self.source.tree.get(str(place[0])), self.lent.tree.get(str(place[0]))
+        if isinstance(lent, dict) and place[1] in lent and not (isinstance(own, dict) and place[1] in own):
+            return self.lent
+        return self.source
+
+    def not_used(self, place: Place, sentence: str, hint: str) -> bool:
+        """Note a key that nobody here asks for, if it is a lent one: only when nobody else does is it a mistake."""
+        is_own = place[0] in self.source.tree if len(place) == 1 else self.whose(place) is self.source
+        if self.lent is None or len(place) > 2 or is_own:
+            return False
+        self.unread.append((problem_at(self.lent, place, "CH101", sentence, hint), str(place[0])))
+        return True
 
     def line_of(self, place: Place) -> int:
         """The line of a key, 0 when it is not written."""
-        span = self.source.spans.get(place)
+        span = self.whose(place).spans.get(place)
         return span.line if span else 0
+
+    def origin_of(self, place: Place) -> str:
+        """Where a key is written, as "channels/x.toml:34"; "" when it is not."""
+        line = self.line_of(place)
+        return f"{self.whose(place).file}:{line}" if line else ""
+
+
+def laid_over(own: Mapping[str, object], lent: Mapping[str, object]) -> Mapping[str, object]:
+    """A file's tables over those lent to it: table by table and key by key; what a key holds is never mixed."""
+    merged = dict(own)
+    for name, below in lent.items():
+        above = own.get(name, {})
+        if isinstance(below, dict) and isinstance(above, dict):
+            merged[name] = {**below, **above}
+    return merged
 
 
 def problem_at(
@@ -160,6 +204,7 @@ class Table:
         """The table under `key`, None when it is not written (or is not a table)."""
         self.known.append(key)
         if key not in self.tree:
+            self._note(key, None)
             return None
         tree = self.tree[key]
         if isinstance(tree, dict):
@@ -169,7 +214,9 @@ class Table:
 
     def defaulted(self, key: str) -> Table:
         """As `table`; when it is not written, an empty one whose every value is the default."""
-        return self.table(key) or Table(self.page, (*self.place, key), {}, written=False)
+        written = self.table(key) if key in self.tree else None
+        self.known.append(key)
+        return written or Table(self.page, (*self.place, key), {}, written=False)
 
     def needed(self, key: str) -> Table:
         """As `defaulted`, but the analyst has to write it."""
@@ -198,7 +245,9 @@ class Table:
             what = f"unknown table [{key}]" if top else f'unknown key "{key}"'
             meant = f"[{near}]" if top else f'"{near}"'
             where = f" in {self.name}" if self.place else ""
-            self.complain(key, "CH101", f"{what}{where}", f"did you mean {meant}?" if near else _secret_hint(key))
+            hint = f"did you mean {meant}?" if near else _secret_hint(key)
+            if not self.page.not_used((*self.place, key), f"{what}{where}", hint):
+                self.complain(key, "CH101", f"{what}{where}", hint)
         for key in self.missing if self.written else ():
             what = f'missing "{key}" in {self.name}' if self.place else f"missing table [{key}]"
             self.page.complain(self.place, "CH102", what)
@@ -207,8 +256,9 @@ class Table:
     def name(self) -> str:
         """The table as the analyst writes it: [sla], [[test]], transport.tls."""
         words = [part for part in self.place if isinstance(part, str)]
-        span = self.page.source.spans.get(self.place)
-        heading = span is not None and self.page.source.line(span.line).lstrip().startswith("[")
+        source = self.page.whose(self.place)
+        span = source.spans.get(self.place)
+        heading = span is not None and source.line(span.line).lstrip().startswith("[")
         text = ".".join(words)
         if self.place and isinstance(self.place[-1], int):
             return f"[[{text}]]" if len(self.place) == 2 else f"a line of {words[-1]}"
@@ -221,6 +271,10 @@ class Table:
     def line_of(self, key: str) -> int:
         """The line of a key of this table, 0 when it is not written."""
         return self.page.line_of((*self.place, key))
+
+    def origin_of(self, key: str) -> str:
+        """Where a key of this table is written, as "channels/x.toml:34"; "" when it is not."""
+        return self.page.origin_of((*self.place, key))
 
     def _fitting(self, key: str, value: object, read: Reader[T], default: T) -> T:
         """Read one value; what does not fit is reported and replaced by the default."""
@@ -241,11 +295,13 @@ class Table:
         """Remember the value in force, and whether the file decided it."""
         if not self.page.noting:
             return
+        self.page.settings.add(partial(self._told, key, value, origin or self.origin))
+
+    def _told(self, key: str, value: object, otherwise: str) -> tuple[Setting]:
+        """The value in force; otherwise: where it comes from when the file does not say it."""
         words = ".".join(str(part) for part in (*self.place, key))
-        line = self.line_of(key)
         value = self.tree.get(key, value)  # as the analyst wrote it
-        origin = f"{self.page.source.file}:{line}" if line else origin or self.origin
-        self.page.settings.append(Setting(key=words, value=shown(value), origin=origin))
+        return (Setting(key=words, value=shown(value), origin=self.origin_of(key) or otherwise),)
 
 
 def of_kind(value: object, kind: type[T]) -> T:

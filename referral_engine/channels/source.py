@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+import tomli
 
 from referral_engine.base.errors import Problem
 from referral_engine.channels.scan import Place, Span, scan
@@ -46,7 +47,7 @@ def read_source(file: str, text: str) -> Source | Problem:
     if _depth(text) > NESTING_MAX:
         return Problem(file=file, line=0, column=1, code="CH003", sentence=_DEEP)
     try:
-        tree = tomllib.loads(text)
+        tree = tomli.loads(text)
     except ValueError as error:
         return _unreadable(file, lines, str(error))
     except RecursionError:
@@ -84,7 +85,7 @@ def _unreadable(file: str, lines: tuple[str, ...], words: str) -> Problem:
 
 
 def _in_words(said: str, source: str) -> tuple[str, str, str]:
-    """Code, sentence and help for what tomllib said about one line."""
+    """Code, sentence and help for what the parser said about one line."""
     path = _PATH_KEY.match(source)
     if path is not None and ("overwrite" in said or "twice" in said or "mutate" in said):
         return (
@@ -100,6 +101,8 @@ def _in_words(said: str, source: str) -> tuple[str, str, str]:
         return "CH001", 'expected "=" after the key', 'write "attended?" in quotes' if "?" in source else ""
     if "Invalid value" in said or "Expected newline" in said or "Unclosed array" in said or "Invalid date" in said:
         return "CH001", "the value cannot be read", _QUOTE_HELP
+    if "Unescaped" in said:
+        return "CH001", "a backslash stands between double quotes", "write a pattern between single quotes: '[0-9]+\\.'"
     if "Illegal character '\\n'" in said or "Unterminated string" in said or 'Expected "\'"' in said:
         return "CH001", "a quotation mark is missing at the end of the text", ""
     return "CH001", f"this is not TOML: {said[:1].lower()}{said[1:]}", ""

@@ -48,7 +48,11 @@ class Staff:
     attended: bool | None = None
     authorized: str = ""
     authorization_expires_on: date | None = None
+    authorization_begins_on: date | None = None
+    authorization_visits: int = 0
+    denied: bool = False
     release: bool = False
+    waive: bool = False
     patient_reached: bool = False
     cancel_confirmed: bool = False
     end: str = ""

@@ -24,6 +24,7 @@ _NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
 _PHONE: Final = re.compile(r"\+[1-9]\d{6,14}")
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_KEY_LIKE: Final = re.compile(r"[0-9A-Fa-f]{32,}|[A-Za-z0-9_+/]{40,}=*")  # digits of a key; a name has a point
 _VERSION: Final = re.compile(r"2\.[1-9](?:\.[1-9])?")
 _NODE: Final = re.compile(r"[A-Z][A-Z0-9]{0,5}")
 _OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
@@ -33,7 +34,7 @@ _TRAILER: Final = re.compile(r"1[Cc] ?(?:0[0-9A-Fa-f]|1[0-9A-Fa-f])")
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _FRAMING_BYTES: Final = (0x0B, 0x1C)  # VT opens a frame, FS is the trailer's first byte
 _UNITS: Final[Mapping[str, Unit]] = {word: unit for unit in Unit for word in (unit.value, unit.value.removesuffix("s"))}
-_CLOCK_SECONDS: Final[Mapping[Unit, int]] = {Unit.SECONDS: 1, Unit.MINUTES: 60, Unit.HOURS: 3600, Unit.DAYS: 86_400}
+CLOCK_SECONDS: Final[Mapping[Unit, int]] = {Unit.SECONDS: 1, Unit.MINUTES: 60, Unit.HOURS: 3600, Unit.DAYS: 86_400}
 _DURATION_HELP: Final = 'write a number and a unit, as in "5 business days" or "30 seconds"'
 
 
@@ -101,9 +102,17 @@ def duration(value: object) -> Duration:
 def seconds(value: object) -> float:
     """A length of time that does not depend on opening hours, in seconds."""
     length = duration(value)
-    if length.unit not in _CLOCK_SECONDS:
+    if length.unit not in CLOCK_SECONDS:
         raise Unfit("CH205", f'"{length}" cannot be used here', "use seconds, minutes, hours or days")
-    return float(length.amount * _CLOCK_SECONDS[length.unit])
+    return float(length.amount * CLOCK_SECONDS[length.unit])
+
+
+def patience(value: object) -> Duration:
+    """How long something is tried again: clock time, or business hours of a calendar."""
+    length = duration(value)
+    if length.unit is Unit.BUSINESS_DAYS:
+        raise Unfit("CH205", f'"{length}" cannot be used here', "use minutes, hours, days or business hours")
+    return length
 
 
 def day(value: object) -> date:
@@ -242,6 +251,9 @@ def credential(value: object) -> str:
         raise Unfit(
             "CH211", "a secret is written in the file", "put it into the credentials directory and name the file"
         )
+    if _KEY_LIKE.fullmatch(taken):  # never shown: it may be one
+        hint = "put it into the credentials directory and name the file"
+        raise Unfit("CH211", "this looks like a secret, not like the name of a file", hint, named=True)
     return _file(taken)
 
 

@@ -1,4 +1,4 @@
-"""Questions to the running daemon, and what people tell it: list, show, tasks, outbox, messages, status."""
+"""Questions to the running daemon, and what people tell it: list, show, tasks, outbox, messages."""
 
 from __future__ import annotations
 
@@ -109,6 +109,10 @@ def print_referral(answer: Row) -> None:
         f"channel {answer['channel']}, {answer['specialty']}, {answer['priority']}, "
         f"order {visible(answer['placer_number'])}"
     )
+    if answer.get("watched"):
+        click.echo("watched only: it came through a channel in shadow, and nothing of it is sent")
+    if answer["configuration"]:
+        click.echo(f"clocks by configuration {answer['configuration']}")
     print_wrapped("  ".join(f"{track} {state}" for track, state in answer["tracks"].items()))
     running = [one for one in answer["deadlines"] if one["state"] == "pending"]
     print_table(("clock", "due"), [(one["kind"], one["due_at"]) for one in running], "no clock runs")
@@ -120,8 +124,12 @@ def print_referral(answer: Row) -> None:
         under=1,
     )
     click.echo()
+    decided_by = None
     for one in answer["timeline"]:
         why = f"  [{one['reason']}]" if one["reason"] else ""
+        if one["configuration"] not in (None, decided_by):
+            decided_by = one["configuration"]
+            why += f"  (configuration {decided_by})"
         print_wrapped(seconds(f"{one['at']}  {one['summary']}{why}"), 22)
     for one in answer["timeline"]:
         if one.get("bytes"):
@@ -153,8 +161,14 @@ def tasks(queue: str | None, limit: int, conf: str, *, everything: bool, as_json
     if as_json:
         print_json(rows)
         return
-    heads = ("id", "queue", "kind", "referral", "due_at", "state", "reason")
-    print_table(heads, [[row[head] for head in heads] for row in rows], "nothing to do", under=1)
+    heads = ("id", "queue", "kind", "about", "due_at", "state", "reason")
+    told = [{**row, "about": row["referral"] or _message_of(row)} for row in rows]
+    print_table(heads, [[row[head] for head in heads] for row in told], "nothing to do", under=1)
+
+
+def _message_of(task: Row) -> str:
+    """The message of a task about no referral: `message show` and `message replay` take its number."""
+    return f"message {task['message_id']}" if task["message_id"] else ""
 
 
 @click.group()
@@ -183,7 +197,11 @@ def claim_task(number: int, by: str, conf: str) -> None:
 @click.option("--attended/--missed", default=None, help="The visit took place, or the patient did not come.")
 @click.option("--authorized", metavar="NUMBER", help="The payer approved, with this number.")
 @click.option("--authorized-until", metavar="DATE", help="The last day of the authorization.")
+@click.option("--authorized-from", metavar="DATE", help="The first day of the authorization.")
+@click.option("--visits", type=click.IntRange(1, 9_999), metavar="N", help="How many visits it covers.")
+@click.option("--denied", is_flag=True, help="The payer said no: the ordering provider and billing are told.")
 @click.option("--release", is_flag=True, help="Let the packet go without an authorization.")
+@click.option("--waive", is_flag=True, help="Let the packet go although the payer denied it; --note says why.")
 @click.option("--patient-reached", is_flag=True, help="You spoke with the patient.")
 @click.option("--cancel-confirmed", is_flag=True, help="The specialist confirmed the cancellation.")
 @click.option("--end", metavar="WHY", help="End the referral: refused, not-a-referral, closed-without-note, ...")
@@ -195,6 +213,8 @@ def finish_task(number: int, conf: str, **words: object) -> None:
     \b
     Example:
       referral-engine task done 7 --note "office called back" --booked "2026-03-10 09:30"
+      referral-engine task done 8 --note "payer's portal" --authorized PA-77 --authorized-until 2026-06-30 --visits 4
+      referral-engine task done 9 --note "payer called" --denied
     """
     _check_moments(words)
     told = {name: value for name, value in words.items() if value not in (None, False, "") or name == "attended"}
@@ -203,21 +223,28 @@ def finish_task(number: int, conf: str, **words: object) -> None:
 
 def _check_moments(words: Mapping[str, object]) -> None:
     """Refuse a time or a day nobody can read, before the daemon is asked.  Raises BadParameter."""
-    booked, until = str(words.get("booked") or ""), str(words.get("authorized_until") or "")
+    booked = str(words.get("booked") or "")
     try:
         understood = not booked or (":" in booked and datetime.fromisoformat(booked) is not None)
     except ValueError:
         understood = False
     if not understood:
         raise click.BadParameter('write a time such as "2026-03-10 09:30"', param_hint="--booked")
+    for name in ("authorized_from", "authorized_until"):
+        _check_day(str(words.get(name) or ""), f"--{name.replace('_', '-')}")
+    for name in ("authorized_from", "authorized_until", "visits"):
+        if words.get(name) and not words.get("authorized"):
+            raise click.UsageError(f"--{name.replace('_', '-')} needs --authorized NUMBER")
+
+
+def _check_day(text: str, option: str) -> None:
+    """Refuse a day nobody can read.  Raises BadParameter."""
     try:
-        understood = not until or date.fromisoformat(until) is not None
+        understood = not text or date.fromisoformat(text) is not None
     except ValueError:
         understood = False
     if not understood:
-        raise click.BadParameter("write a day such as 2026-06-30", param_hint="--authorized-until")
-    if until and not words.get("authorized"):
-        raise click.UsageError("--authorized-until needs --authorized NUMBER")
+        raise click.BadParameter("write a day such as 2026-06-30", param_hint=option)
 
 
 @click.group(invoke_without_command=True)
@@ -315,6 +342,8 @@ def show_message(number: int, raw: str | None, conf: str, *, as_json: bool) -> N
         return
     for name in ("id", "feed", "peer", "type", "received_at", "disposition", "level", "referral", "reason", "ack"):
         click.echo(f"{name:12} {visible(str(answer[name])) if answer[name] is not None else ''}".rstrip())
+    if answer["configuration"]:
+        click.echo(f"{'decided by':12} configuration {answer['configuration']}")
     if answer["purged_at"]:
         click.echo(f"{'reduced':12} to its header at {answer['purged_at']}, for it concerned no referral")
     for one in answer["decisions"]:
@@ -335,37 +364,7 @@ def _decide_message(word: str, does: str) -> None:
         tell(conf, "message-decide", {"message": number, "decision": word, "by": by}, f"{number}: {word}")
 
 
-_decide_message("replay", "Handle it again, by the files in force now, then what waits behind it")
+_decide_message(
+    "replay", "Handle what was set aside again, or an order no channel took, by the files in force now, then what waits"
+)
 _decide_message("skip", "Leave it as it is, and handle what waits behind it")
-
-
-@click.command()
-@conf_option
-@json_option
-def status(conf: str, *, as_json: bool) -> None:
-    """Show health, counters, queues, clock and versions; exit 1 when the engine is not ready.
-
-    \b
-    Example:
-      referral-engine status
-    """
-    answer = cast("Row", ask_daemon(conf, "status"))
-    if as_json:
-        print_json(answer)
-    else:
-        click.secho("ready" if answer["ready"] else "NOT READY", bold=True)
-        for name, value in answer.items():
-            lines = value if isinstance(value, list) else [value]
-            for line in lines:
-                shown = line.items() if isinstance(line, dict) else ()
-                told = [f"{k} {v}" for k, v in shown if _says(v) or not isinstance(value, list)]
-                words = "  ".join(told) if isinstance(line, dict) else str(line)
-                print_wrapped(f"{name:12} {seconds(words)}", 13)
-    sys.exit(0 if answer["ready"] else FOUND_PROBLEMS)
-
-
-def _says(value: object) -> bool:
-    """Whether a word about one listener or lane tells anything: an empty name and a counter at nothing do not."""
-    if isinstance(value, dict):
-        return any(map(_says, value.values()))
-    return isinstance(value, bool) or value not in (None, "", [], 0)

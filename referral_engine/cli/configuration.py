@@ -11,11 +11,11 @@ import click
 from referral_engine.base.errors import ConfigError, MessageFault
 from referral_engine.channels.book import check_files
 from referral_engine.channels.codes import CODES
+from referral_engine.channels.defaults import FOLDER
 from referral_engine.channels.effective import effective
 from referral_engine.channels.lint import annotation, render_problem, summary
 from referral_engine.channels.parties import named_in
-from referral_engine.channels.routing import Routing, explain
-from referral_engine.cli.sample_files import SampleFiles
+from referral_engine.channels.routing import IN_SHADOW, Routing, explain
 from referral_engine.cli.shared import (
     DEFAULT_CONF,
     FOUND_PROBLEMS,
@@ -26,11 +26,12 @@ from referral_engine.cli.shared import (
     print_table,
     refuse_configuration,
     text_of,
+    uncollected,
 )
-from referral_engine.cli.tables import as_markdown, rule_tables
 from referral_engine.hl7.message import Message
 from referral_engine.service.clock import MachineClock
 from referral_engine.service.files import read_files
+from referral_engine.service.sample_files import SampleFiles
 
 FORMATS: Final = ("text", "json", "github")
 ORDERS: Final = ("ORM^", "OMG^", "OML^", "OMI^")  # MSH-9 of what may be a referral
@@ -53,6 +54,7 @@ def check(paths: tuple[str, ...], conf: str, *, as_json: bool, form: str, strict
     Example:
       referral-engine check
       referral-engine check channels/cardiology-heart-group.toml
+      referral-engine check --explain CH203
     """
     if code is not None:
         click.echo(CODES.get(code.upper()) or f"there is no code {code}")
@@ -63,9 +65,11 @@ def check(paths: tuple[str, ...], conf: str, *, as_json: bool, form: str, strict
     except ConfigError as error:
         refuse_configuration(error)
     texts = _surroundings(files, named, conf) | named
-    problems = check_files(texts, SampleFiles(conf, texts).names(), today=MachineClock().now().date())
+    with uncollected():
+        problems = check_files(texts, SampleFiles(conf, texts).names(), today=MachineClock().now().date())
     if paths:
-        wanted = set(named)
+        beside = {Path(name).parent / FOLDER for name in named}  # what a named file is lent is its own, too
+        wanted = {name for name in texts if name in named or Path(name).parent in beside}
         problems = tuple(problem for problem in problems if problem.file in wanted)
     wrong = [problem for problem in problems if strict or not problem.warning]
     if as_json or form == "json":
@@ -88,12 +92,14 @@ def _plain(problem: object) -> dict[str, object]:
 def _surroundings(files: dict[str, str], named: dict[str, str], conf: str) -> dict[str, str]:
     """What the named files are looked at together with: the configuration they belong to or were asked about.
 
-    A file from elsewhere may use the calendars and gateways of ours, unless it brings its own engine.toml.
+    A file from elsewhere may use the calendars, gateways and partners of ours, unless it brings its own engine.toml.
     """
     if not named or conf != DEFAULT_CONF or named.keys() & files.keys():
         return files
     engine = files.get(conf)
-    return {} if engine is None or any(Path(name).name == "engine.toml" for name in named) else {conf: engine}
+    if engine is None or any(Path(name).name == "engine.toml" for name in named):
+        return {}
+    return {name: text for name, text in files.items() if name == conf or Path(name).parent.name == "partners"}
 
 
 def _named(paths: tuple[str, ...], files: dict[str, str]) -> dict[str, str]:
@@ -102,7 +108,7 @@ def _named(paths: tuple[str, ...], files: dict[str, str]) -> dict[str, str]:
     A file of the configuration keeps the name it has there, however it was written.
     Raises ConfigError when one cannot be read.
     """
-    known = {Path(name).resolve(): name for name in files}
+    known = {Path(name).resolve(): name for name in files} if paths else {}
     found: dict[str, str] = {}
     for path in paths:
         for one in _listed(Path(path)):
@@ -113,14 +119,17 @@ def _named(paths: tuple[str, ...], files: dict[str, str]) -> dict[str, str]:
 
 
 def _listed(place: Path) -> list[Path]:
-    """The file itself, or the TOML files of a folder and of the feeds and partners in it."""
+    """The file itself, or the TOML files of a folder and of what lies in it; of a folder of documents the Markdown."""
     if not place.exists():
         raise click.BadParameter(f"there is no file {place}")
     if not place.is_dir():
         return [place]
-    listed = [path for pattern in ("*.toml", "feeds/*.toml", "partners/*.toml") for path in sorted(place.glob(pattern))]
+    patterns = ("*.toml", f"{FOLDER}/*.toml", "feeds/*.toml", "partners/*.toml")
+    listed = [path for pattern in patterns for path in sorted(place.glob(pattern))]
     if not listed:
-        raise click.BadParameter(f"there is no TOML file in {place}")
+        listed = sorted(place.glob("*.md"))
+    if not listed:
+        raise click.BadParameter(f"there is no TOML file in {place}, and no Markdown")
     return listed
 
 
@@ -180,7 +189,8 @@ def route_(file: str, conf: str, *, as_json: bool, expect: str | None) -> None:
 def _outcome(routing: Routing, kind: str) -> str:
     """What the engine would do with it, in one sentence."""
     if routing.channel is not None:
-        return f"{routing.channel.name} takes it"
+        shadow = f" {IN_SHADOW}; the engine would open a task unroutable-order" * (routing.channel.mode == "shadow")
+        return f"{routing.channel.name} takes it{shadow}"
     takers = [one.name for one in routing.candidates if one.yes]
     if takers:
         return f"several take it, so none gets it: {', '.join(takers)}; the engine would open a task unroutable-order"
@@ -193,14 +203,14 @@ def _outcome(routing: Routing, kind: str) -> str:
 @click.argument("name", required=False)
 @conf_option
 @json_option
-def config(name: str | None, conf: str, *, as_json: bool) -> None:
-    """Show what is in force, and where each value comes from.
+def values(name: str | None, conf: str, *, as_json: bool) -> None:
+    """Show what is in force, and where each value comes from; `values` may be left out.
 
     \b
     Example:
-      referral-engine config
-      referral-engine config orthopaedics-lakeside
-      referral-engine config ehr
+      referral-engine config values
+      referral-engine config values orthopaedics-lakeside
+      referral-engine config values ehr
     """
     book = load_book(conf)
     names = [*sorted(book.channels), *sorted({*book.feeds, *book.partners} - book.channels.keys())]
@@ -225,6 +235,8 @@ def rules(*, markdown: bool, as_json: bool) -> None:
     Example:
       referral-engine rules
     """
+    from referral_engine.cli.tables import as_markdown, rule_tables
+
     tables = rule_tables()
     if as_json:
         print_json([{"title": one.title, "heads": one.heads, "rows": one.rows} for one in tables])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from referral_engine.cli.new_files import place_files, schema_for
 from referral_engine.cli.shared import FOUND_PROBLEMS, conf_option, refuse_configuration, visible
 from referral_engine.cli.trying import first_tests
 from referral_engine.service.clock import MachineClock
-from referral_engine.service.files import read_files
+from referral_engine.service.files import channels_folder, folder_beside, read_files
+from referral_engine.service.sample_files import FOLDER
 
 ASKED_AGAIN: Final = {"match": frozenset(("channel.npi", "match.codes"))}  # for two channels that take one order
 TAKEN: Final = "FILE4"  # beside those of service.files: the file is there already
@@ -169,13 +169,12 @@ def _site(conf: str) -> Site:
         book = read_book(files)
     except ConfigError as error:
         refuse_configuration(error)
-    beside = Path(conf).parent / ".."
     return Site(
         conf=str(Path(conf)),
         files=files,
         book=book,
-        folder=Path(os.path.normpath(beside / "channels")),
-        samples=Path(os.path.normpath(beside / "sample_messages")),
+        folder=channels_folder(conf),
+        samples=folder_beside(conf, FOLDER),
         today=MachineClock().now().date(),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -30,7 +29,8 @@ from referral_engine.cli.shared import (
     visible,
 )
 from referral_engine.service.clock import MachineClock
-from referral_engine.service.files import read_files
+from referral_engine.service.files import channels_folder, folder_beside, read_files
+from referral_engine.service.sample_files import FOLDER
 
 COUNTRY_DIGITS_MAX: Final = 3
 
@@ -84,8 +84,7 @@ def import_(
         "transport.gateway": _known("--gateway", gateway or _only(book), tuple(book.engine.gateways)),
     }
     rows = _rows(Path(file), book, _country(country), dict(map(_meaning, meanings)))
-    beside = Path(conf).parent / ".."
-    folder = Path(to or os.path.normpath(beside / "channels"))
+    folder = Path(to) if to else channels_folder(conf)
     columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("rows", total=len(rows))
@@ -93,7 +92,7 @@ def import_(
             files=files,
             book=book,
             folder=folder,
-            samples=Path(os.path.normpath(beside / "sample_messages")),
+            samples=folder_beside(conf, FOLDER),
             list_name=one_line(Path(file).name),
             usual=usual,
             today=MachineClock().now().date(),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
 import click
+import tomli
 
 from referral_engine.base.errors import Problem
 from referral_engine.channels.book import Book
@@ -58,10 +58,10 @@ def read_answers(path: Path, book: Book) -> Answers:
     try:
         with path.open("rb") as file:
             raw = file.read(_BYTES_MAX)
-        given = dict(_flat(tomllib.loads(raw.decode("utf-8-sig"))))
+        given = dict(_flat(tomli.loads(raw.decode("utf-8-sig"))))
     except OSError as error:
         raise NoAnswers(f"cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, RecursionError, tomli.TOMLDecodeError) as error:
         raise NoAnswers(f"is not TOML: {error}") from None
     answers: dict[str, Answer] = {}
     wrong: list[str] = []

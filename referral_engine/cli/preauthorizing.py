@@ -11,7 +11,7 @@ import click
 
 from referral_engine.base.clock import ManualClock, from_micros, rfc3339, to_micros
 from referral_engine.channels.book import Book
-from referral_engine.channels.preauth import Asked, PreauthRow, RowAnswer
+from referral_engine.channels.preauth import PreauthRow, RowAnswer, asked_by
 from referral_engine.cli.framing import framing_of
 from referral_engine.cli.shared import FOUND_PROBLEMS, conf_option, json_option, load_book, print_json, visible
 from referral_engine.flow.explaining import Explanation, explain
@@ -22,10 +22,12 @@ from referral_engine.hl7.message import Message
 from referral_engine.journal.codec import decode_event
 from referral_engine.journal.journal import Journal
 from referral_engine.journal.rows import DeadlineRow
+from referral_engine.loop.clocks import lengths_of
 from referral_engine.loop.events import ReferralOrdered
-from referral_engine.loop.policy import Kind
-from referral_engine.loop.referral import Order
+from referral_engine.loop.policy import HoldRule, Kind
+from referral_engine.loop.referral import Order, Referral
 from referral_engine.service.clock import MachineClock
+from referral_engine.service.why_shapes import length_origin
 
 Shape = dict[str, object]
 _HOLD_CLOCKS: Final = (Kind.HOLD_REMIND, Kind.HOLD_BILLING)
@@ -112,7 +114,7 @@ def shape_order(
 ) -> Shape:
     """One order against the whole table, and what the door would do with it.  channel: "" when nobody takes it."""
     order, hold = event.order, event.hold
-    answers = book.preauth.answers(_asked(order))
+    answers = book.preauth.answers(asked_by(order))
     winner = next((one.row for one in answers if one.wins), None)
     own = book.channels[channel].hold if channel else None
     return {
@@ -120,6 +122,8 @@ def shape_order(
         "channel": channel or None,
         "found": _found(message, order),
         "authorization": bool(order.authorization_number),
+        "payer_says": _payer_says(order),
+        "insurances": [{"payer": list(one.payers), "plan": list(one.plans)} for one in order.insurances],
         "file": book.preauth.file or "built-in table",
         "rows": [_row(one) for one in answers],
         "row": None if winner is None else winner.verdict.why,
@@ -130,6 +134,7 @@ def shape_order(
         "does": _DOES[hold.rule.value] if channel else "no channel takes the order: a person routes it first",
         "reason": reason,
         "tells": hold.notify or None,
+        "lengths": list(_lengths(event, book, channel, winner)) if channel else [],
         "clocks": [
             {"kind": row.kind, "due_at": rfc3339(from_micros(row.due_at))}
             for row in started
@@ -138,16 +143,34 @@ def shape_order(
     }
 
 
-def _asked(order: Order) -> Asked:
-    """What the door asks the table; payers and plans in capitals."""
-    return Asked(
-        specialty=order.specialty,
-        payers=frozenset({order.payer.upper()}),
-        plans=frozenset({order.plan.upper()}),
-        procedure=order.service_code,
-        diagnosis=order.diagnosis,
-        network=order.network,
-    )
+def _payer_says(order: Order) -> Shape:
+    """What the order says of the payer's answer, the number itself apart."""
+    begins_on, expires_on = order.authorization_begins_on, order.authorization_expires_on
+    return {
+        "number": bool(order.authorization_number),
+        "denied": order.authorization_denied,
+        "begins_on": begins_on.isoformat() if begins_on is not None else None,
+        "expires_on": expires_on.isoformat() if expires_on is not None else None,
+        "visits": order.authorization_visits or None,
+        "provider": order.authorization_provider or None,
+    }
+
+
+def _lengths(event: ReferralOrdered, book: Book, channel: str, winner: PreauthRow | None) -> Iterator[Shape]:
+    """How long each clock of a hold runs, and which line says so: [hold], the rule, [sla], or the engine's file."""
+    hold, policy = event.hold, book.channels[channel].policy
+    if hold.rule is HoldRule.SEND:
+        return
+    held = Referral(id="", channel=channel, patient=event.patient, order=event.order, hold=hold)
+    for kind, own in ((Kind.HOLD_REMIND, hold.remind_after), (Kind.HOLD_BILLING, hold.billing_after)):
+        if kind is Kind.HOLD_BILLING and not hold.billing:
+            continue
+        by_rule = own is not None and winner is not None
+        yield {
+            "kind": kind.value,
+            "length": str(lengths_of(kind, held, policy)[0]),
+            "decided_by": winner.verdict.why if by_rule and winner is not None else length_origin(book, held, kind),
+        }
 
 
 def _found(message: Message, order: Order) -> Shape:
@@ -176,6 +199,7 @@ def _row(answer: RowAnswer) -> Shape:
         "misses": list(answer.misses),
         "wins": answer.wins,
         "remind_after": str(verdict.remind_after) if verdict.remind_after is not None else None,
+        "notify": verdict.notify or None,
         "billing_after": str(verdict.billing_after) if verdict.billing_after is not None else None,
     }
 
@@ -188,6 +212,7 @@ def _asks(row: PreauthRow) -> Shape:
         "procedure": row.procedures,
         "diagnosis": row.diagnoses,
         "network": (row.network.value,) if row.network is not None else (),
+        "insurance": ("any",) if row.insurance == "any" else (),
     }
     return {name: list(wanted) for name, wanted in columns.items() if wanted}
 
@@ -198,7 +223,10 @@ def _text(told: Mapping[str, Any]) -> Iterator[str]:
     for column, one in told["found"].items():
         place = f"  ({one['place']})" if one["place"] else ""
         yield f"  {column:<13} {one['value'] or 'not said'}{place}"
-    yield f"  authorization {'the order brings one' if told['authorization'] else 'none'}"
+    for number, one in enumerate(told["insurances"], 1):
+        payer, plan = (" or ".join(one[key]) or "not said" for key in ("payer", "plan"))
+        yield f"  insurance {number}   payer {payer}, plan {plan}"
+    yield f"  authorization {_said(told['payer_says'])}"
     yield f"  {told['file']}:"
     for row in told["rows"]:
         mark = (
@@ -214,5 +242,19 @@ def _text(told: Mapping[str, Any]) -> Iterator[str]:
     rule = f"{told['rule']}: " if told["rule"] else ""
     yield f"  because {told['reason']}"
     yield f"  so {rule}{told['does']}" + (f"; told: {told['tells']}" if told["tells"] else "")
+    for one in told["lengths"]:
+        yield f"  {one['kind']} after {one['length']}, says {one['decided_by']}"
     for clock in told["clocks"]:
         yield f"  clock {clock['kind']} due {clock['due_at']}"
+
+
+def _said(payer: Mapping[str, Any]) -> str:
+    """The payer's answer in words."""
+    if payer["denied"]:
+        return "denied: only a new number, or a person's waiver, lets it go"
+    if not payer["number"]:
+        return "none"
+    days = [f"{word} {payer[key]}" for key, word in (("begins_on", "from"), ("expires_on", "until")) if payer[key]]
+    visits = [f"for {payer['visits']} visits"] if payer["visits"] else []
+    provider = [f"for {payer['provider']}"] if payer["provider"] else []
+    return " ".join(("the order brings one", *days, *visits, *provider))

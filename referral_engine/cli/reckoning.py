@@ -46,9 +46,12 @@ def why_text(told: Row) -> Iterator[str]:
     conditions = [f"{track} is {' or '.join(states)}" for track, states in told["runs_while"].items()]
     yield f"  runs      while {' and '.join(conditions)}" + ("; begins again when it fires" if told["repeats"] else "")
     if not policy["file_is_there"]:
-        yield f"  note      there is no file for {policy['channel']} any more: the site's own clocks hold"
+        whose = "it keeps its last clocks" if policy["configuration"] else "the site's own clocks hold"
+        yield f"  note      there is no file for {policy['channel']} any more: {whose}"
     if policy["accepted_under"] != policy["in_force"]:
-        yield f"  note      accepted under configuration {policy['accepted_under']}; in force is {policy['in_force']}"
+        theirs = policy["configuration"] or policy["accepted_under"]
+        in_force = policy["configuration_in_force"] or policy["in_force"]
+        yield f"  note      its clocks are those of configuration {theirs}; in force is {in_force}"
     for life in told["lives"]:
         yield ""
         yield from _life(life)

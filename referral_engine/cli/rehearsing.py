@@ -20,7 +20,7 @@ from referral_engine.cli.shared import (
     refuse_configuration,
 )
 from referral_engine.flow.comparison import Played
-from referral_engine.flow.lanes import DESKS, EHR, FALLBACK, PATIENT
+from referral_engine.flow.lanes import lanes_of
 from referral_engine.flow.scenario import Scenario, read_scenario, wall_time
 from referral_engine.flow.story import Samples, Story
 from referral_engine.hl7.path import read_path
@@ -105,8 +105,7 @@ def _look_over(scenario: Scenario, book: Book, path: str) -> None:
 
 def _lanes(book: Book) -> frozenset[str]:
     """Everybody who can answer: the channels and their fallbacks, the EHR, patients, the desks."""
-    fallbacks = [f"{name}{FALLBACK}" for name, channel in book.channels.items() if channel.fallback is not None]
-    return frozenset([*book.channels, *fallbacks, EHR, PATIENT, *DESKS])
+    return lanes_of(book)
 
 
 def _stranger(path: str, where: str, name: str, lanes: frozenset[str]) -> Problem:

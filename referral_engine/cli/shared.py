@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final, NoReturn
 
 import click
 from click.core import ParameterSource
-from rich.cells import cell_len
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 from referral_engine.base.errors import ConfigError, Problem
 from referral_engine.channels.book import Book, read_book
 from referral_engine.channels.lint import render_problem
 from referral_engine.service.control_client import ControlError, ask
-from referral_engine.service.files import read_files
+from referral_engine.service.files import read_files, socket_name
 from referral_engine.service.places import places_from
 
 FOUND_PROBLEMS: Final = 1
@@ -67,10 +64,21 @@ conf_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """While many values are made that stay: Python would look for rubbish among all of them again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def load_book(conf: str) -> Book:
     """The configuration in force; prints every problem and exits 78 when there is one."""
     try:
-        return read_book(read_files(conf))
+        with uncollected():
+            return read_book(read_files(conf))
     except ConfigError as error:
         refuse_configuration(error)
 
@@ -99,19 +107,19 @@ def refuse_configuration(error: ConfigError, what: str = "the configuration") ->
 def ask_daemon(conf: str, question: str, words: Mapping[str, object] | None = None) -> object:
     """The running daemon's answer; a clear sentence and exit 1 when it is not there or refuses."""
     try:
-        return ask(_control_socket(conf), question, words)
+        return ask(control_socket(conf), question, words)
     except ControlError as error:
         click.echo(f"referral-engine: {error}", err=True)
         click.echo("start it with: referral-engine run", err=True) if "not running" in str(error) else None
         sys.exit(FOUND_PROBLEMS)
 
 
-def _control_socket(conf: str) -> str:
+def control_socket(conf: str) -> str:
     """Where the daemon listens: said by the environment, else as the files say, else systemd's own place."""
     said = os.environ.get("REFERRAL_ENGINE_SOCKET")
     if said:
         return said
-    ours = places_from(os.environ, conf).passing(load_book(conf).engine.control_socket)
+    ours = places_from(os.environ, conf).passing(socket_name(conf))
     return ours if Path(ours).exists() or not Path(SYSTEM_SOCKET).exists() else SYSTEM_SOCKET
 
 
@@ -128,6 +136,12 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]], empty: s
     if not rows:
         click.echo(empty)
         return
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
     cells = [[seconds(in_one_line(str(cell))) if cell is not None else "" for cell in row] for row in rows]
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -166,6 +180,8 @@ def seconds(text: str) -> str:
 
 def print_wrapped(text: str, indent: int = 0, **style: Any) -> None:
     """One line, folded at the words where a terminal is too narrow for it."""
+    from rich.console import Console
+
     width = Console().width if sys.stdout.isatty() else PIPED_COLUMNS
     lines = wrap(in_one_line(text), width, subsequent_indent=" " * indent, break_on_hyphens=False, drop_whitespace=True)
     for line in lines or [""]:

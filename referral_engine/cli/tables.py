@@ -13,7 +13,7 @@ from referral_engine.loop.tracks import OFF_PATH, TABLES
 ON_PASSING: Final = {
     Kind.PATIENT_PROMPT: "prompt with scheduling link by SMS or portal, else task call-patient",
     Kind.PATIENT_PROMPT_LATE: "task call-patient",
-    Kind.DELIVERED: "fallback transport if the channel has one, else task undeliverable",
+    Kind.DELIVERED: "the next fallback transport if the channel has one, else task undeliverable",
     Kind.CONFIRM: "second notice to the specialist and task call-specialist",
     Kind.SCHEDULE: "task schedule, task message to the EHR, post to the team",
     Kind.OPEN_30: "task stale; again each period while open",
@@ -22,13 +22,16 @@ ON_PASSING: Final = {
     Kind.VISIT_CHECK: "visit counted as passed; status check to the specialist",
     Kind.ATTENDED: "patient asked whether the visit took place, else task call-patient",
     Kind.ATTENDED_LATE: "task call-patient",
-    Kind.NOTE_PING: "status ping for the note; at the second also task chase-note",
+    Kind.NOTE_PING: (
+        "status ping for the note; at the second also task chase-note; records request where notes = false"
+    ),
     Kind.NOTE_WATCH: "unmatched documents of the patient matched again",
     Kind.NOTE_REQUEST: "records request to the specialist and task records-request",
-    Kind.NOTE_PHYSICIAN: "ordering physician told: consider another specialist",
+    Kind.NOTE_PHYSICIAN: "ordering physician told: consider another specialist; task records-request",
     Kind.CLOSURE_ACCEPTED: "task undeliverable-ehr; again each period",
     Kind.HOLD_REMIND: "task preauth; again each period",
     Kind.HOLD_BILLING: "task billing and a notice to billing",
+    Kind.AUTHORIZATION_ENDS: "authorization counted as expired; task preauth",
     Kind.CANCEL_CONFIRM: "task call-specialist; again each period",
     Kind.REBOOK: "task no-show-review",
 }

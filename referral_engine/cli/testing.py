@@ -16,7 +16,6 @@ from referral_engine.channels.channel import Channel
 from referral_engine.channels.naming import file_stem
 from referral_engine.channels.timetable import ChannelTest
 from referral_engine.channels.timetable_file import TEST_SUFFIX
-from referral_engine.cli.sample_files import SampleFiles
 from referral_engine.cli.shared import (
     FOUND_PROBLEMS,
     conf_option,
@@ -24,12 +23,14 @@ from referral_engine.cli.shared import (
     print_json,
     refuse_configuration,
     text_of,
+    uncollected,
     visible,
 )
 from referral_engine.cli.testing_report import Result, as_json_value, as_junit, as_lines, summary
 from referral_engine.flow.timetable import Bench
 from referral_engine.service.clock import MachineClock
 from referral_engine.service.files import read_files
+from referral_engine.service.sample_files import SampleFiles
 
 MISUSE: Final = 2
 BAR_FROM: Final = 20  # tests; fewer are over before a bar is read
@@ -58,7 +59,8 @@ def test_(paths: tuple[str, ...], conf: str, *, as_json: bool, wanted: str, juni
     try:
         files, asked = _files(paths, read_files(conf))
         sample_files = SampleFiles(conf, files, samples)
-        book = read_book(files, sample_files.names())
+        with uncollected():
+            book = read_book(files, sample_files.names())
     except ConfigError as error:
         refuse_configuration(error)
     cases = _chosen(book, asked, wanted)

@@ -8,8 +8,10 @@ from typing import Final
 from referral_engine.base.clock import from_micros, to_micros
 from referral_engine.base.errors import MessageFault
 from referral_engine.base.ident import control_id
+from referral_engine.base.values import replace
 from referral_engine.channels.channel import Channel
-from referral_engine.flow.pilot import WATCHED, is_live
+from referral_engine.flow.hours import may_leave_at
+from referral_engine.flow.pilot import SHADOWED, WATCHED, is_live
 from referral_engine.flow.quiet import after_quiet_hours
 from referral_engine.flow.telling import summary
 from referral_engine.flow.turn import Turn
@@ -37,15 +39,18 @@ def apply(
     reason: why it was matched, or which clock or person; for the timeline.
     sequence: of the event, when it was drawn already.
     """
-    policy = turn.policy(referral.channel)
+    policy = turn.policy_of(referral)
     decision = decide(referral, event, policy)
+    if decision.referral.config != turn.book.version:
+        decision = _keeping_time(turn, decision)
     after = decision.referral
     turn.touched[after.id] = None
     sequence = sequence or turn.unit.next_sequence()
-    turn.unit.add_event(_event_row(turn, decision, event, reason, sequence))
+    turn.unit.add_event(_event_row(turn, decision, event, (reason, sequence), policy))
     if new or after is not referral:
         turn.unit.save_referral(after, turn.now_micros, new=new)
-    _move_clocks(turn, () if new else _running_before(turn, referral, policy), after, policy)
+    before = () if new else _running_before(turn, referral, policy)
+    _move_clocks(turn, before, after, policy if after.config == referral.config else turn.policy_of(after))
     ordinal = 0
     for effect in decision.effects:
         if not new or isinstance(effect, Send | OpenTask):  # a new referral has no task to close, nothing to withdraw
@@ -60,14 +65,22 @@ def _subject(before: Referral, after: Referral, event: Event, effect: Effect) ->
     return after
 
 
-def _event_row(turn: Turn, decision: Decision, event: Event, reason: str, sequence: int) -> EventRow:
-    calendar = turn.calendar(decision.referral.channel)
+def _keeping_time(turn: Turn, decision: Decision) -> Decision:
+    """A referral names the configuration its clocks come from: one that nobody knows any more is the one in force."""
+    after = decision.referral
+    if after.is_over or turn.is_known(after):
+        return decision
+    return replace(decision, referral=replace(after, config=turn.book.version))
+
+
+def _event_row(turn: Turn, decision: Decision, event: Event, why: tuple[str, int], policy: Policy) -> EventRow:
+    reason, sequence = why
     return EventRow(
         sequence=sequence,
         at=turn.now_micros,
         referral=decision.referral.id,
         kind=type(event).__name__,
-        summary=summary(event, decision, calendar.zone),
+        summary=summary(event, decision, policy.calendar.zone),
         reason=reason,
         message=event.message,
         by=event.by,
@@ -78,10 +91,10 @@ def _event_row(turn: Turn, decision: Decision, event: Event, reason: str, sequen
 
 def _running_before(turn: Turn, referral: Referral, policy: Policy) -> tuple[Deadline, ...]:
     """The clocks that run now; those an older configuration started are asked from the journal."""
+    known = turn.running.get(referral.id)
+    if known is not None and known[0] is referral and known[1] is policy:
+        return known[2]
     if referral.config == turn.book.version:
-        known = turn.running.get(referral.id)
-        if known is not None and known[0] is referral and known[1] is policy:
-            return known[2]
         return deadlines(referral, policy)
     return tuple(
         Deadline(Kind(row.kind), row.generation, from_micros(row.due_at))
@@ -150,11 +163,11 @@ def _owe(turn: Turn, referral: Referral, send: Send, sequence: int, ordinal: int
             about=send.about,
             wire_id=wire_id,
             body=rendered.body,
-            next_at=to_micros(_not_before(turn, send)),
+            next_at=to_micros(_not_before(turn, referral, send, rendered.lane)),
             created_at=turn.now_micros,
             state=EffectState.QUEUED if live else EffectState.CANCELLED,
             settled_at=0 if live else turn.now_micros,
-            reason="" if live else WATCHED,
+            reason="" if live else SHADOWED if referral.watched else WATCHED,
         )
     )
     if live:
@@ -167,6 +180,12 @@ def _rendered(turn: Turn, referral: Referral, send: Send, channel: Channel | Non
     return render(send, referral, setting)
 
 
-def _not_before(turn: Turn, send: Send) -> datetime:
-    """Patients are written to between quiet hours only; everyone else at once."""
-    return after_quiet_hours(turn, turn.now) if send.to is Recipient.PATIENT else turn.now
+def _not_before(turn: Turn, referral: Referral, send: Send, lane: str) -> datetime:
+    """Patients are written to between quiet hours only, a specialist in the hours of its way; the others at once."""
+    match send.to:
+        case Recipient.PATIENT:
+            return after_quiet_hours(turn, referral, turn.now)
+        case Recipient.SPECIALIST:
+            return may_leave_at(turn.book, lane, turn.now)
+        case _:
+            return turn.now

@@ -12,6 +12,7 @@ from referral_engine.base.values import replace
 from referral_engine.channels.parties import Party
 from referral_engine.flow import duplicates
 from referral_engine.flow.apply import apply
+from referral_engine.flow.holding import another_channel, asked_again
 from referral_engine.flow.matching import CANDIDATES_MAX, learn_numbers, match, waited_for
 from referral_engine.flow.turn import Turn
 from referral_engine.flow.undo import came_before, withdraw
@@ -23,6 +24,7 @@ from referral_engine.journal.rows import BindingKind, DecisionRow, Disposition
 from referral_engine.loop.calendar import local_date
 from referral_engine.loop.effects import OpenTask, TaskKind
 from referral_engine.loop.events import (
+    AuthorizationRecorded,
     CancelRequested,
     Event,
     OrderChanged,
@@ -134,7 +136,8 @@ def applied(turn: Turn, said: Said, found: Match, by: str = ENGINE, why: str = "
     if earlier:
         events, reason = (), came_before(earlier)
     changed = False
-    for event in (*_their_numbers(turn, said, referral, found), *events):
+    for told in (*_their_numbers(turn, said, referral, found), *events):
+        event = _asking_the_payer(turn, said, referral, _in_its_network(said, referral, told))
         marked = replace(event, provisional=found.provisional) if found.provisional else event
         decision = apply(turn, referral, marked, reason=f"level {found.level.value}: {found.reason}")
         referral = decision.referral
@@ -146,6 +149,22 @@ def applied(turn: Turn, said: Said, found: Match, by: str = ENGINE, why: str = "
     keep_decision(turn, said, found, referral=referral.id, reason=why or reason, by=by)
     disposition = Disposition.APPLIED if changed or referral != before else Disposition.NO_OP
     return Verdict(disposition=disposition, level=found.level, reason=reason, referral=referral.id)
+
+
+def _in_its_network(said: Said, referral: Referral, event: Event) -> Event:
+    """A change of an order keeps the network, and with it the clocks, where its sender's file does not read one."""
+    if not isinstance(event, OrderChanged) or said.party.feed.in_network is not None:
+        return event
+    return replace(event, order=replace(event.order, network=referral.order.network))
+
+
+def _asking_the_payer(turn: Turn, said: Said, referral: Referral, event: Event) -> Event:
+    """A changed order with what the payer is asked for it now; other events as they are."""
+    if not isinstance(event, OrderChanged):
+        return event
+    message = said.reading.alone or said.message
+    another_channel(turn, message, said.party.feed, referral, event)
+    return asked_again(turn, message, referral, event)
 
 
 def _goes_on_as(turn: Turn, referral: Referral, placer: Identifier) -> None:
@@ -242,7 +261,11 @@ def _parked(turn: Turn, said: Said, found: Match) -> Verdict:
     return Verdict(disposition=Disposition.NO_OP, level=found.level, reason=_PARKED if keys else found.reason)
 
 
-_BEFORE_ITS_ORDER: Final = (CancelRequested, OrderChanged)  # may overtake the order they are about
+_BEFORE_ITS_ORDER: Final = (
+    AuthorizationRecorded,
+    CancelRequested,
+    OrderChanged,
+)  # may overtake the order they are about
 
 
 def _withdrawn(turn: Turn, said: Said, found: Match) -> Verdict:
@@ -296,7 +319,7 @@ def _came_before(referral: Referral, events: Sequence[Event]) -> int:
 
 def _visits_that_day(turn: Turn, said: Said, referral: Referral) -> bool:
     """Whether the visit in force is of the day that the message speaks of; patients come for much else."""
-    calendar, slot = turn.calendar(referral.channel), referral.slot
+    calendar, slot = turn.policy_of(referral).calendar, referral.slot
     if slot is None or referral.appointment in UNBOOKED:
         return False
     happened = said.evidence.happened_at or turn.now

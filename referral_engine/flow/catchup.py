@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from referral_engine.base.clock import MICROSECONDS, from_micros, to_micros
+from referral_engine.flow.hours import may_leave_at
 from referral_engine.flow.quiet import after_quiet_hours
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.rows import DeadlineRow
 from referral_engine.journal.sweeping import Fresh
 from referral_engine.loop.effects import NOTICES_TO_SPECIALIST, TO_PATIENT, Purpose, Recipient
+from referral_engine.loop.referral import Referral
 
 CLOCKS_MAX: Final = 200  # of one referral in one go; stops a loop without end, the rest comes in the next tick
 OWED_MAX: Final = 1_000  # sendings of one referral looked at
@@ -58,7 +60,9 @@ def catch_up(turn: Turn, until: int, limit: int, fire: Fire) -> Fired:
             return fired
         causes = _fire_all(turn, oldest[0].referral, until, fire, fired)
         owed = turn.unit.sweeping.fresh(oldest[0].referral, min(causes), OWED_MAX)
-        _pace(turn, _only_newest(turn, [one for one in owed if one.cause in causes]), taken)
+        referral = turn.unit.referral(oldest[0].referral)
+        assert referral is not None, "a deadline belongs to a stored referral"
+        _pace(turn, referral, _only_newest(turn, [one for one in owed if one.cause in causes]), taken)
     fired.more = True
     return fired
 
@@ -82,7 +86,7 @@ def _only_newest(turn: Turn, owed: list[Fresh]) -> list[Fresh]:
     return [one for one in owed if one not in old]
 
 
-def _pace(turn: Turn, owed: list[Fresh], taken: dict[tuple[str, int], int]) -> None:
+def _pace(turn: Turn, referral: Referral, owed: list[Fresh], taken: dict[tuple[str, int], int]) -> None:
     """Give each sending a place in a minute that has room; taken: how full this tick found and left the minutes."""
     rates = turn.book.engine.catch_up
     for one in owed:
@@ -90,8 +94,7 @@ def _pace(turn: Turn, owed: list[Fresh], taken: dict[tuple[str, int], int]) -> N
         room = rates.texts_per_minute if patient else rates.sends_per_minute
         minute = max(one.next_at, turn.now_micros) // MINUTE + 1  # the one that runs may have sent its share already
         for _ in range(MINUTES_LOOKED_AT):
-            if patient:
-                minute = _after_quiet(turn, minute)
+            minute = _opened(turn, referral, one, minute)
             place = one.lane, minute
             if place not in taken:
                 taken[place] = turn.unit.sweeping.crowd(one.lane, minute * MINUTE, (minute + 1) * MINUTE)
@@ -103,6 +106,9 @@ def _pace(turn: Turn, owed: list[Fresh], taken: dict[tuple[str, int], int]) -> N
         turn.unit.sweeping.put_off(one.id, minute * MINUTE + order % room * MINUTE // room)
 
 
-def _after_quiet(turn: Turn, minute: int) -> int:
-    """The first minute, this one or later, in which patients may be written to."""
-    return to_micros(after_quiet_hours(turn, from_micros(minute * MINUTE))) // MINUTE
+def _opened(turn: Turn, referral: Referral, owed: Fresh, minute: int) -> int:
+    """The first minute, this one or later, in which it may leave: no patient's quiet hours, no office's closed ones."""
+    instant = from_micros(minute * MINUTE)
+    if owed.recipient == Recipient.PATIENT.value:
+        return to_micros(after_quiet_hours(turn, referral, instant)) // MINUTE
+    return to_micros(may_leave_at(turn.book, owed.lane, instant)) // MINUTE

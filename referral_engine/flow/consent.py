@@ -6,7 +6,7 @@ from typing import Final
 
 from referral_engine.base.clock import MICROSECONDS, to_micros
 from referral_engine.flow.lanes import PATIENT
-from referral_engine.flow.quiet import after_quiet_hours
+from referral_engine.flow.quiet import after_quiet_hours, courtesy
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.rows import EffectRow, EffectState
 from referral_engine.loop.effects import Purpose, Recipient
@@ -30,7 +30,9 @@ def may_leave(turn: Turn, row: EffectRow) -> bool:
     free_at = _free_at(turn, referral, row.id)
     if free_at > turn.now_micros:
         return _not_now(turn, row, EffectState.QUEUED, free_at, "put off: the patient was written to often enough")
-    again_at = to_micros(after_quiet_hours(turn, turn.now))  # it was owed by day, and nobody was here until now
+    again_at = to_micros(
+        after_quiet_hours(turn, referral, turn.now)
+    )  # it was owed by day, and nobody was here until now
     if again_at > turn.now_micros:
         return _not_now(turn, row, EffectState.QUEUED, again_at, "put off: patients are not written to at this hour")
     return True
@@ -44,7 +46,7 @@ def _not_now(turn: Turn, row: EffectRow, state: EffectState, again_at: int, reas
 
 def _free_at(turn: Turn, referral: Referral, number: int) -> int:
     """When the caps allow the next text to this patient, over all of the patient's referrals; 0 for now."""
-    limits = turn.book.engine.patients
+    limits = courtesy(turn, referral)
     found = {referral.id}
     for known in referral.patient.ids:
         if known.authority:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from referral_engine.base.clock import MICROSECONDS, from_micros
+from referral_engine.base.clock import MICROSECONDS, from_micros, to_micros
+from referral_engine.channels.channel import way_of_lane
 from referral_engine.flow.apply import apply
 from referral_engine.flow.consent import may_leave
+from referral_engine.flow.hours import channel_of_lane, is_in_hours, may_leave_at
 from referral_engine.flow.inputs import Claim, OutboxDecision, Receipt, Settled
 from referral_engine.flow.lanes import lanes_of
 from referral_engine.flow.replies import heed
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.outbox import UNSETTLED
 from referral_engine.journal.rows import EffectRow, EffectState
-from referral_engine.loop.effects import HEARD, Purpose, Recipient
+from referral_engine.loop.effects import HEARD, ORDERS, Purpose, Recipient
 from referral_engine.loop.events import DeliverySettled, Outcome
+from referral_engine.loop.states import Dispatch
 
 _STATES: Final = {
     Outcome.DELIVERED: EffectState.DELIVERED,
@@ -26,7 +29,9 @@ _STATES: Final = {
 LOST_MAX: Final = 64  # sendings of unknown fate that one claim hands to people; stops a transaction without end
 STRANDED_AT_ONCE: Final = 50  # in memory; the last file of a channel may go while much waits
 OTHER_WAY: Final = "the channel sends another way now; these bytes were made for the way before"
+LEFT: Final = "withdrawn: the packet goes, or went, another way"
 NOBODY: Final = "no channel of this name sends any more"
+_PACKETS: Final = frozenset(purpose.value for purpose in ORDERS)
 ARRIVED: Final = frozenset({Outcome.DELIVERED, Outcome.HANDED_OVER})
 DECISIONS: Final = frozenset({"retry", "park", "cancel"})
 
@@ -46,7 +51,7 @@ def claim(turn: Turn, asked: Claim) -> Receipt:
     while len(leaving) < asked.limit:  # what may not leave must not hide the work behind it
         left = asked.limit - len(leaving)
         rows = turn.unit.claim(asked.lane, turn.now_micros, asked.lease_seconds, left, asked.transport)
-        leaving += [row for row in rows if _goes_this_way(turn, row, asked.transport) and may_leave(turn, row)]
+        leaving += [row for row in rows if _may_go(turn, row, asked.transport)]
         if not rows or leaving:
             break
     return Receipt(effects=tuple(leaving), oldest_at=turn.unit.oldest(asked.lane))
@@ -60,6 +65,36 @@ def hand_over_stranded(turn: Turn) -> int:
         for row in rows:
             _to_people(turn, row, Outcome.FAILED, NOBODY)
     return number
+
+
+def _may_go(turn: Turn, row: EffectRow, transport: str) -> bool:
+    """Whether a leased sending leaves now; one that does not is settled or owed again."""
+    return (
+        _goes_this_way(turn, row, transport)
+        and _is_wanted(turn, row)
+        and is_in_hours(turn, row)
+        and may_leave(turn, row)
+    )
+
+
+def _is_wanted(turn: Turn, row: EffectRow) -> bool:
+    """Whether a packet still goes this way; one that goes, or went, another way must not arrive twice."""
+    if not _was_left(turn, row):
+        return True
+    turn.unit.settle(row.id, row.token, EffectState.CANCELLED, turn.now_micros, 0, LEFT)
+    turn.audit("door", "withdrawn", f"effect {row.id}", LEFT)
+    return False
+
+
+def _was_left(turn: Turn, row: EffectRow) -> bool:
+    """Whether a packet waits on a way that its referral takes no more; where all ways failed, a person may try any."""
+    channel = channel_of_lane(turn.book, row.lane) if row.purpose in _PACKETS else None
+    if channel is None or not channel.fallbacks:
+        return False
+    referral = turn.unit.referral(row.referral)
+    if referral is None or referral.dispatch in (Dispatch.UNDELIVERABLE, Dispatch.HELD):
+        return False
+    return way_of_lane(row.lane) != referral.way
 
 
 def _goes_this_way(turn: Turn, row: EffectRow, transport: str) -> bool:
@@ -83,7 +118,7 @@ def settle(turn: Turn, settled: Settled) -> Receipt:
     The work that is asked for in the same trip is leased after that, so it may be what stood behind this sending.
     """
     state = _STATES[settled.outcome]
-    next_at = turn.now_micros + int(settled.retry_in_seconds * MICROSECONDS) if state is EffectState.QUEUED else 0
+    next_at = _again_at(turn, settled) if state is EffectState.QUEUED else 0
     row = turn.unit.settle(
         settled.effect,
         settled.token,
@@ -102,10 +137,20 @@ def settle(turn: Turn, settled: Settled) -> Receipt:
     return claim(turn, settled.claim) if settled.claim is not None else Receipt()
 
 
+def _again_at(turn: Turn, settled: Settled) -> int:
+    """When what did not arrive is tried again: after its pause, and inside the hours of its way."""
+    again = turn.now_micros + int(settled.retry_in_seconds * MICROSECONDS)
+    row = turn.unit.effect(settled.effect)
+    return again if row is None else to_micros(may_leave_at(turn.book, row.lane, from_micros(again)))
+
+
 def decide(turn: Turn, decision: OutboxDecision) -> Receipt:
     """A person retries, parks or cancels one owed sending."""
     if decision.decision not in DECISIONS:
         return Receipt(refused=f"{decision.decision!r} is not one of {', '.join(sorted(DECISIONS))}")
+    known = turn.unit.effect(decision.effect) if decision.decision == "retry" else None
+    if known is not None and _was_left(turn, known):
+        return Receipt(refused=f"sending {decision.effect} is a packet that goes, or went, another way by now")
     row = turn.unit.decide_effect(decision.effect, decision.decision, turn.now_micros)
     if row is None:
         return Receipt(refused=f"sending {decision.effect} is not in a state that allows {decision.decision}")
@@ -129,6 +174,7 @@ def _tell(turn: Turn, row: EffectRow, outcome: Outcome, reason: str, by: str) ->
         to=Recipient(row.recipient),
         purpose=purpose,
         outcome=outcome,
+        way=way_of_lane(row.lane) if purpose in ORDERS else 0,
         owed_at=from_micros(row.created_at),
         reason=reason,
     )

@@ -133,7 +133,7 @@ def _told(turn: Turn, said: Said, referral: Referral) -> bool:
     """Apply what is new of the patient; a thousand updates that say nothing are a thousand times nothing."""
     before = referral
     for event in said.reading.events:
-        facts = learned(referral, event, turn.policy(referral.channel))
+        facts = learned(referral, event, turn.policy_of(referral))
         if set(facts) == {"patient"} and _is_same(facts["patient"], referral.patient):
             continue
         referral = apply(turn, referral, event, reason="record number").referral  # the next event sees it

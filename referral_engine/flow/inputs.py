@@ -114,8 +114,12 @@ class TaskDone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     booked: datetime | None = None  # the patient's appointment
     attended: bool | None = None
     authorized: str = ""  # the authorization's number
-    authorization_expires_on: date | None = None
+    authorization_expires_on: date | None = None  # its last day
+    authorization_begins_on: date | None = None
+    authorization_visits: int = 0  # that it covers; 0: the payer did not say
+    denied: bool = False  # the payer said no
     release: bool = False  # let the packet go without an authorization
+    waive: bool = False  # the same, although the payer said no; the note says why
     patient_reached: bool = False
     cancel_confirmed: bool = False
     end: str = ""  # loop.states.Ending: close without a note, refused, not a referral
@@ -175,6 +179,41 @@ class MergeUndone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
+class ConfigChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Another configuration comes in force; everything was validated before, and is in `files`.
+
+    The batch it is in is still handled under the old one.
+    """
+
+    config: str  # the hash of the texts, `Book.version`
+    files: dict[str, str]  # name to text, as `read_book` is handed them
+    action: str  # start, reload, rollback
+    by: str  # "user:jane", "signal", "engine"
+    reason: str = ""
+    forced: bool = False  # although a test of it fails; needs a reason
+
+
+class ConfigRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A candidate was not taken; the old configuration stays, and the audit remembers."""
+
+    config: str  # the hash of the texts; "" when they could not be read
+    by: str
+    code: str  # of the first problem, "CH203"
+
+
+class ConfigMigrated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A person gives open referrals of older configurations the clocks of the one in force, a portion at a time.
+
+    The receipt says how many moved, whether there are more, and the cursor to go on from.
+    """
+
+    by: str
+    reason: str
+    channel: str = ""  # of one channel only; "" for all
+    after: str = ""  # the cursor of the receipt before; "" to begin
+    limit: int = 200  # referrals moved by one input
+
+
 Input = (
     Arrived
     | FrameBroken
@@ -193,6 +232,9 @@ Input = (
     | EvidenceConfirmed
     | EvidenceUnbound
     | MergeUndone
+    | ConfigChanged
+    | ConfigRefused
+    | ConfigMigrated
 )
 
 
@@ -231,7 +273,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     effects: tuple[EffectRow, ...] = ()  # for Claim, and for the claim of a Settled
     oldest_at: int = 0  # the same: since when the head of the lane's queue waits; 0 when nothing has to
     fired: int = 0  # for Ticked
-    more: bool = False  # for Ticked: more is due
+    more: bool = False  # for Ticked: more is due; for ConfigMigrated: more referrals are to be looked at
+    version: int = 0  # for ConfigChanged: the number it is in force under
+    count: int = 0  # for ConfigMigrated: how many referrals moved
+    cursor: str = ""  # the same: the last referral looked at
     swept: Swept | None = None  # for a staged Ticked
     lanes: frozenset[str] = msgspec.field(default_factory=frozenset)  # lanes that have new work
     refused: str = ""

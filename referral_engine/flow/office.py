@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from referral_engine.base.clock import MICROSECONDS
+from referral_engine.base.clock import MICROSECONDS, from_micros, to_micros
 from referral_engine.channels.channel import Channel, FaxTransport, MllpTransport, Transport
 from referral_engine.channels.engine import Retry
 from referral_engine.channels.naks import NakAction
 from referral_engine.channels.timetable import REPLIES, Way
 from referral_engine.flow.inputs import Settled
-from referral_engine.flow.lanes import FALLBACK
 from referral_engine.journal.rows import EffectRow
 from referral_engine.loop.events import Outcome
 
@@ -41,7 +40,7 @@ class Office:
 
     def words(self) -> tuple[str, ...]:
         """The replies that this specialist's ways can bring."""
-        ways = {_way_of(one) for one in (self.channel.transport, self.channel.fallback) if one is not None}
+        ways = {_way_of(one) for _, one in self.channel.lanes}
         return tuple(word for word, by in REPLIES.items() if not ways.isdisjoint(by))
 
     def answer(self, row: EffectRow, now: int) -> Settled | None:
@@ -94,9 +93,7 @@ class Office:
 
     def _transport(self, row: EffectRow) -> Transport | None:
         """The way of a sending's lane; None for a lane that is not this specialist's."""
-        if row.lane == self.channel.name:
-            return self.channel.transport
-        return self.channel.fallback if row.lane == self.channel.name + FALLBACK else None
+        return dict(self.channel.lanes).get(row.lane)
 
     def _way(self, row: EffectRow) -> Way | None:
         transport = self._transport(row)
@@ -134,8 +131,8 @@ def _again(
     row: EffectRow, retry: Retry, now: int, reason: str, reply: bytes = b"", *, hold: bool = False, doubt: bool = False
 ) -> Settled:
     """Tried again after a pause that doubles, or given up."""
-    age = (now - row.created_at) / MICROSECONDS
-    if age >= retry.give_up_after_seconds and row.attempts >= ATTEMPTS_MIN:
+    over = now >= to_micros(retry.gives_up_at(from_micros(row.created_at)))
+    if over and row.attempts >= ATTEMPTS_MIN:
         return _say(row, Outcome.UNKNOWN if doubt else Outcome.FAILED, reason, reply)
     doublings = min(max(row.attempts - 1, 0), DOUBLINGS_MAX)
     pause = min(retry.longest_seconds, retry.first_seconds * 2.0**doublings)

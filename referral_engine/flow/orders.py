@@ -9,9 +9,10 @@ from referral_engine.base.ident import referral_id
 from referral_engine.base.values import replace
 from referral_engine.channels.channel import Channel
 from referral_engine.channels.parties import Party
-from referral_engine.channels.routing import Routing, explain, route
+from referral_engine.channels.routing import IN_SHADOW, Routing, explain, route
 from referral_engine.flow.apply import apply
 from referral_engine.flow.attaching import Said, reviewed
+from referral_engine.flow.holding import hold_of, with_number
 from referral_engine.flow.matching import aliases_of, learn_numbers, learn_patient
 from referral_engine.flow.turn import Turn
 from referral_engine.flow.verdict import Verdict
@@ -21,7 +22,6 @@ from referral_engine.loop.effects import OpenTask, TaskKind
 from referral_engine.loop.events import ReferralOrdered
 from referral_engine.loop.likeness import may_be_a_twin
 from referral_engine.loop.matching import Candidate, Level, Match, corroborates, weigh
-from referral_engine.loop.policy import HoldRule
 from referral_engine.loop.referral import Hold, Identifier, Order, Referral
 
 REASONS_SHOWN_MAX: Final = 5  # channels named in the reason of an unroutable order
@@ -46,7 +46,8 @@ def accept_order(turn: Turn, said: Said) -> Verdict:
         reason = f"{fault}: {why}"
         turn.open_task(OpenTask(kind=TaskKind.UNROUTABLE_ORDER, reason=reason), message=said.sequence)
         return Verdict(disposition=Disposition.NEEDS_HUMAN, reason=reason)
-    return _begin(turn, message, event, said, routing.channel)
+    verdict = _begin(turn, message, event, said, routing.channel)
+    return _told_of_shadows(turn, said, routing, verdict)
 
 
 def accept_as_new(turn: Turn, said: Said, channel: Channel) -> Verdict | None:
@@ -55,6 +56,19 @@ def accept_as_new(turn: Turn, said: Said, channel: Channel) -> Verdict | None:
     if not isinstance(event, ReferralOrdered):
         return None
     return _begin(turn, said.reading.alone or said.message, event, said, channel)
+
+
+def _told_of_shadows(turn: Turn, said: Said, routing: Routing, verdict: Verdict) -> Verdict:
+    """The verdict on an order with what channels in shadow have to do with it.
+
+    An order that only a shadow takes is sent to nobody, and a person is told, as if the shadow were not there.
+    """
+    if routing.counted:
+        return verdict.noting(f"in shadow it would also be taken by {', '.join(routing.counted)}")
+    if routing.channel is not None and routing.channel.mode == "shadow":
+        reason = f"only the channel {routing.channel.name} takes it, and that is {IN_SHADOW}"
+        turn.open_task(OpenTask(kind=TaskKind.UNROUTABLE_ORDER, reason=reason), message=said.sequence)
+    return verdict
 
 
 def _known(turn: Turn, said: Said, event: ReferralOrdered) -> Verdict | None:
@@ -91,7 +105,7 @@ def _another_order(turn: Turn, referral: Referral, order: Order) -> str:
     known = referral.order
     if order.service_code and known.service_code and order.service_code != known.service_code:
         return "it asks for another service"
-    window = timedelta(days=turn.policy(referral.channel).duplicate_days)
+    window = timedelta(days=turn.policy_of(referral).duplicate_days)
     another_day = abs(order.ordered_at - known.ordered_at) > _SAME_ORDER
     if referral.is_over and another_day and turn.now - known.ordered_at > window:
         return "that one is over, and this was ordered later"
@@ -132,7 +146,7 @@ def _begin(turn: Turn, message: Message, event: ReferralOrdered, said: Said, cha
     specialty = event.order.specialty or channel.specialty
     # Whether it stays in the network, the sender's file may let the order say; else the channel's file says it.
     network = channel.network if said.party.feed.in_network is None else event.order.network
-    order = replace(event.order, specialty=specialty, network=network)
+    order = with_number(message, channel, replace(event.order, specialty=specialty, network=network))
     first, namesake = _open_duplicate(turn, event, specialty, channel)
     event_number = turn.unit.next_sequence()
     referral = Referral(
@@ -141,9 +155,10 @@ def _begin(turn: Turn, message: Message, event: ReferralOrdered, said: Said, cha
         patient=event.patient,
         order=order,
         duplicate_of=first.id if first else "",
+        watched=channel.mode == "shadow",
         config=turn.book.version,
     )
-    hold, why = (Hold(), "") if first else _hold(turn, message, channel, order)
+    hold, why = (Hold(), "") if first else hold_of(turn, message, channel, order)
     ordered = replace(event, order=order, hold=hold, duplicate_of=referral.duplicate_of)
     referral = replace(referral, hold=hold)
     reason = f"channel {channel.name} takes it" + (f"; {why}" if why else "")
@@ -184,6 +199,7 @@ def _open_duplicate(
                 earlier is not None
                 and not earlier.is_over
                 and not earlier.duplicate_of
+                and earlier.watched == (channel.mode == "shadow")  # what a shadow follows is nobody else's loop
                 and earlier.order.specialty == specialty
                 and turn.now - earlier.order.ordered_at <= within
                 and corroborates(event.patient, earlier.patient)
@@ -192,29 +208,3 @@ def _open_duplicate(
                     return earlier, None
                 namesake = namesake or earlier
     return None, namesake
-
-
-def _hold(turn: Turn, message: Message, channel: Channel, order: Order) -> tuple[Hold, str]:
-    """Whether the payer must agree first: the channel's own [hold] decides, else the pre-authorization table."""
-    if order.authorization_number:
-        return Hold(), "the order brings its authorization"
-    rule = turn.book.preauth.rule_for(
-        specialty=order.specialty,
-        payer=order.payer,
-        plan=order.plan,
-        procedure=order.service_code,
-        diagnosis=order.diagnosis,
-        network=order.network,
-    )
-    if channel.hold is not None:
-        if not channel.hold.when.matches(message):
-            return Hold(), "the channel's [hold] does not ask for an authorization"
-        asks = rule.rule if rule.rule is not HoldRule.SEND else HoldRule.HOLD
-        billing = channel.hold.billing_after is not None or rule.billing_after is not None
-        return Hold(
-            rule=asks, reason=channel.hold.reason, billing=billing, notify=rule.notify
-        ), "held by the channel's [hold]"
-    if rule.rule is HoldRule.SEND:
-        return Hold(), rule.why
-    hold = Hold(rule=rule.rule, reason="pre-authorization", billing=rule.billing_after is not None, notify=rule.notify)
-    return hold, rule.why or "held by the pre-authorization table"

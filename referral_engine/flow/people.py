@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from referral_engine.flow.apply import apply
+from referral_engine.flow.holding import STAFF
 from referral_engine.flow.inputs import PatientReplied, Receipt, TaskClaimed, TaskDone
 from referral_engine.flow.poison import release
 from referral_engine.flow.turn import Turn
@@ -24,7 +25,7 @@ from referral_engine.loop.events import (
     ReferralEnded,
     TaskClosed,
 )
-from referral_engine.loop.states import Ending
+from referral_engine.loop.states import Authorization, Ending
 
 _ENDINGS: Final = frozenset(ending.value for ending in Ending)
 
@@ -46,6 +47,8 @@ def finish_task(turn: Turn, done: TaskDone) -> Receipt:
         return Receipt(refused="the appointment's time has no zone")
     learned = tuple(_learned(turn, done))
     open_row = turn.unit.task(done.task)
+    if open_row is not None and (refused := _refused(turn, done, open_row)):
+        return Receipt(refused=refused)
     if open_row is not None and learned and not open_row.referral:
         return Receipt(refused=f"task {done.task} belongs to a message, not to a referral: it has nothing to record")
     if open_row is not None and _is_undecided(turn, open_row):
@@ -65,6 +68,32 @@ def finish_task(turn: Turn, done: TaskDone) -> Receipt:
     return Receipt()
 
 
+def _refused(turn: Turn, done: TaskDone, row: TaskRow) -> str:
+    """Why what a person says of the payer cannot be so; "" when it can, or nothing is said."""
+    lets_go = done.release or done.waive
+    if bool(done.authorized) + done.denied + done.release + done.waive > 1:
+        return "approved, denied, released or waived: say one of them"
+    if done.waive and not done.note.strip():
+        return "a denial is waived with a reason: say it in the note"
+    begins_on, expires_on = done.authorization_begins_on, done.authorization_expires_on
+    if begins_on is not None and expires_on is not None and expires_on < begins_on:
+        return "the authorization would end before it begins"
+    referral = turn.unit.referral(row.referral) if row.referral and (lets_go or done.authorized) else None
+    if referral is None:
+        return ""
+    is_denied = referral.authorization is Authorization.DENIED
+    if is_denied and done.authorized in referral.denied_numbers and done.authorized:
+        return "the payer denied that number: only a new authorization answers a denial"
+    if is_denied and done.release:
+        return "the payer denied it: only a new authorization's number, or a waiver with its reason, lets the packet go"
+    if done.waive and not is_denied:
+        return "the payer has not denied it: there is nothing to waive"
+    channel = turn.channel(referral.channel)
+    if lets_go and channel is not None and channel.hold is not None and STAFF not in channel.hold.released_by:
+        return f"released_by of {channel.name} does not name staff: only an authorization's number lets it go"
+    return ""
+
+
 def _is_undecided(turn: Turn, row: TaskRow) -> bool:
     """Whether a task asks which referral a message belongs to, and nobody has said: closed, it would be forgotten."""
     if row.kind != TaskKind.MATCH_REVIEW.value or row.referral or not row.message or row.state is TaskState.DONE:
@@ -77,10 +106,18 @@ def _learned(turn: Turn, done: TaskDone) -> Iterator[Event]:
     at, by = turn.now, done.by
     if done.authorized:
         yield AuthorizationRecorded(
-            at=at, by=by, approved=True, number=done.authorized, expires_on=done.authorization_expires_on
+            at=at,
+            by=by,
+            approved=True,
+            number=done.authorized,
+            begins_on=done.authorization_begins_on,
+            expires_on=done.authorization_expires_on,
+            visits=done.authorization_visits,
         )
-    if done.release:
-        yield HoldReleased(at=at, by=by, reason="released by a person")
+    if done.denied:
+        yield AuthorizationRecorded(at=at, by=by, approved=False)
+    if done.release or done.waive:
+        yield HoldReleased(at=at, by=by, reason="released by a person", waives_denial=done.waive)
     if done.patient_reached:
         yield PatientAnswered(at=at, by=by, answer=Answer.OTHER)
     if done.booked is not None:

@@ -1,4 +1,4 @@
-"""Who is live first: the rest is watched by the same tables and clocks, and nothing of it is sent."""
+"""Who is live: the rest is watched by the same tables and clocks, and nothing of it is sent."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from referral_engine.channels.engine import Pilot
 from referral_engine.loop.referral import Referral
 
 WATCHED: Final = "pilot: watched, not sent"
+SHADOWED: Final = "shadow: watched, not sent"
+NOT_ASKED: Final = "shadow: watched, nobody is asked"
 
 
 def is_live(pilot: Pilot, referral: Referral) -> bool:
-    """Whether what this referral owes is really sent; the same answer for its whole life under the same settings."""
+    """Whether what this referral owes is really sent; the same answer for its whole life under the same settings.
+
+    What was ordered through a channel in shadow stays watched, also when that channel goes live.
+    """
+    if referral.watched:
+        return False
     if pilot.mode == "shadow":
         return False
     if pilot.channels and referral.channel not in pilot.channels:

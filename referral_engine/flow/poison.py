@@ -1,4 +1,7 @@
-"""What stands behind a message that was set aside: it waits, in order, until a person says replay or skip."""
+"""What stands behind a message that was set aside: it waits, in order, until a person says replay or skip.
+
+An order that no channel took is replayed too, once the files take it.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +42,17 @@ def bar_the_way(turn: Turn, message: Message, sequence: int) -> None:
 
 
 def decide_message(turn: Turn, decision: MessageDecision) -> Receipt:
-    """A person's word about a message that was set aside; what waited behind it is handled in the order it came."""
+    """A person's word about a message that was set aside; what waited behind it is handled in the order it came.
+
+    An order that no channel took may be replayed as well: the files have changed since.
+    """
     if decision.decision not in DECISIONS:
         return Receipt(refused=f"{decision.decision!r} is not one of {', '.join(sorted(DECISIONS))}")
     row = turn.unit.message(decision.message)
     if row is None:
         return Receipt(refused=f"there is no message {decision.message}")
-    if row.disposition is not Disposition.QUARANTINED:
+    unroutable = row.disposition is Disposition.NEEDS_HUMAN and decision.decision == "replay"
+    if row.disposition is not Disposition.QUARANTINED and not unroutable:
         return Receipt(refused=f"message {decision.message} was not set aside")
     party = party_of(turn, row)
     if decision.decision == "replay":
@@ -55,11 +62,18 @@ def decide_message(turn: Turn, decision: MessageDecision) -> Receipt:
             message = Message.parse(row.raw)
         except MessageFault as fault:
             return Receipt(refused=f"message {decision.message} cannot be read: {fault}")
+        if unroutable and not _give_another_try(turn, row):
+            return Receipt(refused=f"message {decision.message} was not set aside, nor is it an order no channel took")
         _handle(turn, row, message, party)
     turn.audit(f"user:{decision.by}", decision.decision, f"message {decision.message}")
     turn.unit.close_message_tasks(decision.message, TaskKind.QUARANTINE.value, turn.now_micros, decision.decision)
     release(turn, decision.message)
     return Receipt(sequence=decision.message)
+
+
+def _give_another_try(turn: Turn, row: MessageRow) -> bool:
+    """Finish the task of an order that no channel took; the order opens it again if still nobody does."""
+    return turn.unit.close_message_tasks(row.sequence, TaskKind.UNROUTABLE_ORDER.value, turn.now_micros, "replay") > 0
 
 
 def release(turn: Turn, message: int) -> None:

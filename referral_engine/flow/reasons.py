@@ -10,6 +10,7 @@ from typing import Final
 from referral_engine.base.clock import from_micros
 from referral_engine.channels.book import Book
 from referral_engine.channels.channel import Channel
+from referral_engine.channels.clocks import row_of
 from referral_engine.channels.parties import named_in
 from referral_engine.channels.routing import explain
 from referral_engine.hl7.message import Message
@@ -121,6 +122,8 @@ class Reasons:
             return self.clock(pending[0], story.referral)
         fired = [one for one in rows if one.state == "fired"]
         rule = _RULES[Kind(kind)]
+        if rule.kind in self.channel.policy.off:
+            return f'the "{kind}" clock is off: this office answers no such question, and [sla] does not switch it on'
         if not runs(rule.kind, story.referral):
             return _does_not_hold(kind, rule.runs, story.referral)
         if fired:
@@ -130,7 +133,8 @@ class Reasons:
     def clock(self, row: DeadlineRow, referral: Referral) -> str:
         """One clock with when it is due and the line of the policy that says so."""
         length = self._length(row, referral)
-        return f'the "{row.kind}" clock is due {self.time(row.due_at)} ({length}, {self._origin(row.kind)})'
+        origin = self._origin(row.kind, referral)
+        return f'the "{row.kind}" clock is due {self.time(row.due_at)} ({length}, {origin})'
 
     def time(self, micros: int) -> str:
         """Clinic time with its zone."""
@@ -170,7 +174,10 @@ class Reasons:
         rows = [one for one in story.deadlines if one.state == "fired" and one.due_at == at] if story else []
         if story is None or not rows:
             return ""
-        told = (f'"{one.kind}" ({self._length(one, story.referral)}, {self._origin(one.kind)})' for one in rows)
+        told = (
+            f'"{one.kind}" ({self._length(one, story.referral)}, {self._origin(one.kind, story.referral)})'
+            for one in rows
+        )
         return f"; the clock {', '.join(told)}"
 
     def _sending(self, row: EffectRow) -> str:
@@ -178,22 +185,25 @@ class Reasons:
         what = f"{row.recipient} {row.purpose}"
         reason = f": {row.reason}" if row.reason else ""
         match row.state:
+            case EffectState.QUEUED if not row.attempts:
+                return f"{what} leaves {self.time(row.next_at)}{reason}"
             case EffectState.QUEUED:
-                return f"{what} is tried {self.time(row.next_at)}{reason}"
+                return f"{what} is tried again {self.time(row.next_at)}{reason}"
             case EffectState.IN_FLIGHT:
                 return f"{what} has left and waits for its answer (attempt {row.attempts})"
             case _:
                 return f"{what} is {row.state.value}{reason}"
 
     def _length(self, row: DeadlineRow, referral: Referral) -> str:
-        lengths = self.channel.policy.lengths(Kind(row.kind), referral.order.urgency)
+        order = referral.order
+        lengths = self.channel.policy.lengths(Kind(row.kind), order.urgency, order.network)
         stage = row.generation % STAGES_MAX if len(lengths) > 1 else 0
-        return f"{lengths[min(stage, len(lengths) - 1)]}, {referral.order.urgency.value}"
+        return f"{lengths[min(stage, len(lengths) - 1)]}, {order.urgency.value}"
 
-    def _origin(self, kind: str) -> str:
+    def _origin(self, kind: str, referral: Referral) -> str:
         settings = self.book.settings.get(self.channel.file, ())
-        found = next((one.origin for one in settings if one.key == f"sla.{kind}"), "default")
-        return "a built-in default" if found == "default" else found
+        found = row_of(settings, Kind(kind), referral.order.urgency, referral.order.network)
+        return "a built-in default" if found is None or found.origin == "default" else found.origin
 
 
 def local(instant: datetime, channel: Channel) -> str:

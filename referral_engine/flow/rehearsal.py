@@ -95,15 +95,32 @@ class Rehearsal:
     def move_to(self, instant: datetime) -> None:
         """Move the clock there; everything that falls due on the way happens at its own time."""
         target = to_micros(instant.astimezone(UTC))
-        while (due := self._next_due()) is not None and due <= target:
-            self.clock.move_to(from_micros(due))
-            for late in self.scripted.run_out(due) if self.scripted else ():
-                self._run(late)
-            while self._run(Ticked()).more:
-                pass
-            self._waiting |= self._lanes_due()
-            self._deliver()
+        while (due := self.next_due()) is not None and due <= target:
+            self.be_at(due)
         self.clock.move_to(instant)
+
+    def deliver(self, lanes: frozenset[str]) -> None:
+        """Let these lanes work, after inputs that went through the door another way."""
+        self._waiting |= lanes
+        self._deliver()
+
+    @property
+    def clock_micros(self) -> int:
+        """The instant it is here."""
+        return to_micros(self.clock.now())
+
+    def be_at(self, instant: int, *, tick: bool = True) -> None:
+        """Be at an instant, microseconds UTC: answers that are late come, what is due fires, what may leave leaves.
+
+        tick: whether the clock speaks; without it only sendings and answers have their time.
+        """
+        self.clock.move_to(from_micros(instant))
+        for late in self.scripted.run_out(instant) if self.scripted else ():
+            self._run(late)
+        while tick and self._run(Ticked()).more:
+            pass
+        self._waiting |= self._lanes_due()
+        self._deliver()
 
     def _run(self, one: Input) -> Receipt:
         receipt = self.step.run([one])[0]
@@ -114,7 +131,7 @@ class Rehearsal:
         with self.journal.batch(to_micros(self.clock.now())) as unit:
             return unit.lanes_due()
 
-    def _next_due(self) -> int | None:
+    def next_due(self) -> int | None:
         """When something happens next by itself."""
         now = to_micros(self.clock.now())
         with self.journal.batch(now) as unit:

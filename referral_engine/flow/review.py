@@ -16,7 +16,7 @@ from referral_engine.flow.inputs import EvidenceConfirmed, Receipt, ReviewDecide
 from referral_engine.flow.matching import learn_numbers, learn_patient
 from referral_engine.flow.orders import accept_as_new
 from referral_engine.flow.rematching import read_again, rematch_learned
-from referral_engine.flow.turn import TASK_DUE, Turn
+from referral_engine.flow.turn import Turn
 from referral_engine.journal.codec import decode_decision
 from referral_engine.journal.rows import BindingKind, DecisionRow, Disposition, MessageRow, TaskRow, TaskState
 from referral_engine.loop.clocks import due_at
@@ -118,6 +118,8 @@ def _new(turn: Turn, decided: ReviewDecided, task: TaskRow, row: MessageRow) -> 
     channel = turn.channel(decided.channel)
     if channel is None:
         raise _Refusal(f"there is no channel {decided.channel}")
+    if channel.mode == "shadow" and not decided.sure:
+        raise _Refusal(f"channel {channel.name} is in shadow, so nothing would be sent: say that you are sure")
     said = _chosen(turn, decided, row)
     speaks = said.party.channel.name if said.party.channel else channel.name
     if speaks != channel.name and not decided.sure:
@@ -154,6 +156,7 @@ def _made(turn: Turn, said: Said, channel: Channel, by: str, row: MessageRow) ->
         channel=channel.name,
         patient=known_as,
         order=order,
+        watched=channel.mode == "shadow",
         config=turn.book.version,
     )
     event = ReferralOrdered(at=turn.now, by=f"user:{by}", patient=known_as, order=order, found=True)
@@ -234,7 +237,8 @@ def _ask_first(turn: Turn, decided: ReviewDecided, task: TaskRow, _: MessageRow)
     """Somebody has to be asked first: the review stays open, and its age begins anew."""
     calendar = turn.calendar("")
     note = f"{task.note}; {decided.reason}" if task.note else decided.reason
-    turn.unit.postpone_task(task.id, to_micros(due_at(turn.now, TASK_DUE, calendar)), note[-NOTE_MAX:])
+    due = due_at(turn.now, turn.book.engine.review_age[0], calendar)
+    turn.unit.postpone_task(task.id, to_micros(due), note[-NOTE_MAX:])
     return f"waits for information: {decided.reason}"
 
 

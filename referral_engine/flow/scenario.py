@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Final
 
 import msgspec
+import tomli
 
 from referral_engine.base.errors import ConfigError, Problem
 
@@ -39,7 +39,11 @@ class Staff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     attended: bool | None = None
     authorized: str = ""
     authorization_expires_on: date | None = None
+    authorization_begins_on: date | None = None
+    authorization_visits: int = 0
+    denied: bool = False
     release: bool = False
+    waive: bool = False
     patient_reached: bool = False
     cancel_confirmed: bool = False
     end: str = ""
@@ -80,8 +84,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def read_scenario(text: str, file: str) -> Scenario:
     """The scenario in a TOML text.  Raises ConfigError with the place of what is wrong."""
     try:
-        found = msgspec.convert(tomllib.loads(text), Scenario)
-    except tomllib.TOMLDecodeError as error:
+        found = msgspec.convert(tomli.loads(text), Scenario)
+    except tomli.TOMLDecodeError as error:
         raise ConfigError([_problem(file, str(error))]) from error
     except msgspec.ValidationError as error:
         raise ConfigError([_problem(file, _where(text, error))]) from error
@@ -97,7 +101,7 @@ def read_scenario(text: str, file: str) -> Scenario:
 
 def _where(text: str, error: msgspec.ValidationError) -> str:
     """The reader's sentence, with the number of the step that is wrong."""
-    steps = tomllib.loads(text).get("step", [])
+    steps = tomli.loads(text).get("step", [])
     for number, step in enumerate(steps if isinstance(steps, list) else [], 1):
         try:
             msgspec.convert(step, Moment)

@@ -18,6 +18,9 @@ from referral_engine.flow.inputs import (
     Arrived,
     Blamed,
     Claim,
+    ConfigChanged,
+    ConfigMigrated,
+    ConfigRefused,
     EvidenceConfirmed,
     EvidenceUnbound,
     FrameBroken,
@@ -35,6 +38,7 @@ from referral_engine.flow.inputs import (
     TaskDone,
     Ticked,
 )
+from referral_engine.flow.past import Past, site_policy
 from referral_engine.flow.people import claim_task, finish_task, hear_patient
 from referral_engine.flow.poison import decide_message
 from referral_engine.flow.preparation import Prepared, prepare, prepare_one
@@ -42,6 +46,7 @@ from referral_engine.flow.review import confirm_match, decide_review
 from referral_engine.flow.sweep import decide_sweep, tick
 from referral_engine.flow.turn import Turn
 from referral_engine.flow.undo import unbind_evidence
+from referral_engine.flow.versions import adopt, migrate, refuse
 from referral_engine.journal.journal import Journal
 from referral_engine.journal.unit import Unit
 from referral_engine.loop.clocks import Deadline
@@ -68,19 +73,28 @@ class Step:
         """
         self._patience = patience
         self.journal = journal
-        self.book = book
         self.clock = clock
         self._running: dict[str, tuple[Referral, Policy, tuple[Deadline, ...]]] = {}
+        self._offered: Book | None = None
+        self._take_up(book)
+
+    def _take_up(self, book: Book) -> None:
+        """Let a configuration be in force; whatever was remembered of the one before is forgotten."""
+        self.book = book
         self._admissions: dict[tuple[object, ...], Admission] = {}
-        self._day: date | None = None  # of the newest tick
-        engine = book.engine
-        calendar = engine.calendars.get("default") or next(iter(engine.calendars.values()))
-        self._policy = Policy(calendar=calendar, clocks=engine.clocks, duplicate_days=engine.duplicate_days)
+        self._running.clear()
+        self._day: date | None = None  # of the newest tick; the next one looks at what a day's first looks at
+        self._past = Past(book)
+        self._policy = site_policy(book.engine)
 
     @property
     def suspects(self) -> dict[int, int]:
         """Mark of a message to how often the engine stopped with it in hand."""
         return self.journal.suspects
+
+    def offer(self, book: Book) -> None:
+        """Keep a configuration that was read beforehand: one that comes in force under its hash need not be read."""
+        self._offered = book
 
     def run(self, inputs: Sequence[Input]) -> list[Receipt]:
         """Do what each input asks, in order, and commit them all; then, and only then, there are receipts.
@@ -95,6 +109,9 @@ class Step:
                 receipts = [_pass(turn, one) for one in prepare(turn, inputs)]
         if not turn.day_begins:
             self._day = now.date()
+        if turn.adopted is not None:  # it is stored, and from the next batch on it decides
+            self._offered = None
+            self._take_up(turn.adopted)
         if turn.lanes and receipts:
             receipts[-1] = replace(receipts[-1], lanes=frozenset(turn.lanes))
         return receipts
@@ -126,6 +143,8 @@ class Step:
             now=now,
             now_micros=to_micros(now),
             default_policy=self._policy,
+            past=self._past,
+            offered=self._offered,
             running=self._running,
             day_begins=self._day != now.date(),
             admissions=self._admissions,
@@ -168,6 +187,12 @@ def _pass(turn: Turn, one: Input | Prepared) -> Receipt:  # one arm an input
             return unbind_evidence(turn, one)
         case MergeUndone():
             return undo_merge(turn, one)
+        case ConfigChanged():
+            return adopt(turn, one)
+        case ConfigRefused():
+            return refuse(turn, one)
+        case ConfigMigrated():
+            return migrate(turn, one)
         case Blamed():
             turn.unit.blame(one.marks)
             return Receipt()

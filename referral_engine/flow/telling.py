@@ -13,6 +13,7 @@ from referral_engine.loop.events import (
     AuthorizationRecorded,
     CancelConfirmed,
     CancelRequested,
+    ClocksMigrated,
     DeadlinePassed,
     DeliverySettled,
     Event,
@@ -89,7 +90,8 @@ def told(event: Event, zone: ZoneInfo) -> str:  # one arm an event
         case AuthorizationRecorded():
             return "Authorization approved" if event.approved else "Authorization denied"
         case HoldReleased():
-            return "Released from the hold by a person"
+            denied = ", although the payer denied it" if event.waives_denial else ""
+            return f"Released from the hold by a person{denied}"
         case PatientAnswered():
             return f"The patient answered {event.answer.value}"
         case ReferralEnded():
@@ -101,6 +103,8 @@ def told(event: Event, zone: ZoneInfo) -> str:  # one arm an event
         case EvidenceUndone():
             named = ", ".join(map(str, event.taken_back))
             return f"Undone: what message{'s' if len(event.taken_back) > 1 else ''} {named} said of this referral"
+        case ClocksMigrated():
+            return "Its clocks are those of the configuration in force from now on"
         case _:
             assert_never(event)
 

@@ -71,11 +71,11 @@ class Bench:
 
     def _book_for(self, channel: Channel, test: ChannelTest) -> Book:
         """The book as the test wants it: its channel live, whatever the pilot says, and its feeds switched on."""
-        key = ("" if channel.enabled else channel.name, test.feeds)
+        key = ("" if channel.mode == "live" else channel.name, test.feeds)
         if key not in self._books:
             book = self._book
-            if not channel.enabled:
-                book = replace(book, channels={**book.channels, channel.name: replace(channel, enabled=True)})
+            if channel.mode != "live":
+                book = replace(book, channels={**book.channels, channel.name: replace(channel, mode="live")})
             self._books[key] = book.with_feeds(test.feeds)
         return self._books[key]
 
@@ -155,7 +155,7 @@ class _Play:
             return "", [Miss(what="receive", expected=step.receive, got="(no such sample)", why="it is in no folder")]
         except MessageFault as fault:
             return "", [Miss(what="with", expected="a changed sample", got="(none)", why=str(fault))]
-        receipt = self.rehearsal.put(_arriving(self.book, raw))
+        receipt = self.rehearsal.put(arriving(self.book, raw))
         self.last = self.rehearsal.journal.read().message(receipt.sequence)
         if self.last is not None and self.last.referral:
             self.identity = self.last.referral
@@ -186,7 +186,11 @@ class _Play:
                 attended=staff.attended,
                 authorized=staff.authorized,
                 authorization_expires_on=staff.authorization_expires_on,
+                authorization_begins_on=staff.authorization_begins_on,
+                authorization_visits=staff.authorization_visits,
+                denied=staff.denied,
                 release=staff.release,
+                waive=staff.waive,
                 patient_reached=staff.patient_reached,
                 cancel_confirmed=staff.cancel_confirmed,
                 end=staff.end,
@@ -203,7 +207,7 @@ def _listed(tasks: Iterable[TaskRow]) -> str:
     return ", ".join(f"{one.kind} ({one.queue})" for one in tasks) or "none"
 
 
-def _arriving(book: Book, raw: bytes) -> Arrived:
+def arriving(book: Book, raw: bytes) -> Arrived:
     """A message as its sender would send it: from an address, with a certificate and to a port that are allowed."""
     try:
         sender = named_in(book, Message.parse(raw).header)

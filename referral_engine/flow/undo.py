@@ -173,7 +173,7 @@ def undo(  # what, where, who and why
     """
     referral, history, first = _ready(turn, referral_id, messages)
     rows, events = [row for row, _ in history], [event for _, event in history]
-    undone = without(first, events, messages, turn.policy(referral.channel))
+    undone = without(first, events, messages, turn.policy_of)
     told, waiting, holds = _sent(turn, rows, events, undone, messages)
     turn.unit.withdraw(referral_id, waiting, turn.now_micros, POINTLESS)
     for at in undone.closed:
@@ -227,7 +227,7 @@ def _first(turn: Turn, referral: Referral, events: Sequence[Event], messages: Co
     assert isinstance(first, ReferralOrdered), "a referral begins with its order"
     if first.message in messages:
         raise CannotUndo(f"message {first.message} is the order of referral {referral.id}: end the referral instead")
-    return first_of(first, referral)
+    return first_of(first, referral, events)
 
 
 def _sent(

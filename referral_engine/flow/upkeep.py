@@ -24,7 +24,7 @@ def review_directory(turn: Turn) -> None:
     """A specialist whose numbers and addresses were verified too long ago: a task, once for each date in its file."""
     engine = turn.book.engine
     for channel in turn.book.channels.values():
-        if not channel.enabled or channel.verified_on is None:
+        if not channel.is_on or channel.verified_on is None:
             continue
         today = turn.now.astimezone(channel.policy.calendar.zone).date()
         if today < channel.verified_on + timedelta(days=engine.directory_review_days):

@@ -61,8 +61,7 @@ def _move(turn: Turn, identity: str) -> None:
     referral = turn.unit.referral(identity)
     assert referral is not None, "a deadline belongs to a stored referral"
     said = {
-        (str(one.kind), one.generation): to_micros(one.due_at)
-        for one in deadlines(referral, turn.policy(referral.channel))
+        (str(one.kind), one.generation): to_micros(one.due_at) for one in deadlines(referral, turn.policy_of(referral))
     }
     for row in turn.unit.deadlines(identity):
         due_at = said.get((row.kind, row.generation), row.due_at)

@@ -26,7 +26,7 @@ HEADER_SOUGHT_BYTES: Final = 4096  # stops the search for a header in a frame th
 ERRORS_MAX: Final = 20  # stops one answer from growing longer than its question
 _UNFRAMEABLE: Final = b"\x0b\x1c\r\n"  # no echo may break the frame or the segment
 _ACK_CODES: Final = frozenset({"ACK", "NAK", "MCF"})
-_RESPONSES: Final = frozenset({"ORR", "ORG", "RRI"})
+_RESPONSES: Final = frozenset({"ORR", "ORG", "RRI", "RPA"})
 _WHEN_UNSAID: Final = b"2.3"  # the version to answer in when MSH-12 is empty
 
 
@@ -229,7 +229,7 @@ def _brings_news(message: Message) -> bool:
     code = message.header.message_code.strip().upper()
     if code not in _RESPONSES:
         return False
-    return message.value("ORC-1") != "" or (code == "RRI" and message.first("RF1") is not None)
+    return message.value("ORC-1") != "" or (code in ("RRI", "RPA") and message.first("RF1") is not None)
 
 
 def read_ack(raw: bytes) -> Ack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final, assert_never
 
 from referral_engine.base.errors import MessageFault
@@ -12,7 +12,7 @@ from referral_engine.channels.feed import OrderAction
 from referral_engine.hl7.message import Message, groups
 from referral_engine.hl7.segment import text_in
 from referral_engine.hl7.tables import OrderControl, OrderStatus
-from referral_engine.hl7.types import read_date
+from referral_engine.intake.authorizations import read_authorization, read_insurances
 from referral_engine.intake.order_groups import REPLACES, order_groups, with_replacements
 from referral_engine.intake.patients import read_patient
 from referral_engine.intake.reading import Reading, joined, nothing
@@ -213,7 +213,6 @@ def read_facts(received: Received) -> Order:
     insurance, diagnosis = message.fields("IN1"), message.fields("DG1")
     code, text, _, other_code, other_text, *_ = *split_parts(obr[4], delimiters), "", "", "", "", ""
     code = code or other_code
-    number, expires_on = authorization_in(message)
     return Order(
         placer=read_number(orc[2], delimiters) or read_number(obr[2], delimiters),
         filler=read_number(orc[3], delimiters) or read_number(obr[3], delimiters),
@@ -228,8 +227,8 @@ def read_facts(received: Received) -> Order:
         payer=text_in(insurance[3], delimiters) or text_in(insurance[4], delimiters),
         plan=text_in(insurance[15], delimiters) or text_in(insurance[2], delimiters),
         diagnosis=text_in(diagnosis[3], delimiters) or text_in(obr[31], delimiters),
-        authorization_number=number,
-        authorization_expires_on=expires_on,
+        insurances=read_insurances(message),
+        **read_authorization(message, feed),
         message=received.sequence,
     )
 
@@ -254,13 +253,3 @@ def _urgency(message: Message, orc: Sequence[str], obr: Sequence[str]) -> Urgenc
         if text and text_in(text, delimiters, component).strip().upper() in URGENT_WORDS:
             return Urgency.URGENT
     return Urgency.ROUTINE
-
-
-def authorization_in(message: Message) -> tuple[str, date | None]:
-    """The payer's authorization: IN1-14.1, else AUT-6, else IN1-14.1 of another insurance; and its last day, AUT-5."""
-    delimiters, authorization = message.delimiters, message.fields("AUT")
-    number = text_in(message.fields("IN1")[14], delimiters) or text_in(authorization[6], delimiters)
-    if not number and message.count("IN1") > 1:
-        number = next((found for one in message.all("IN1")[1:] if (found := one.text(14))), "")
-    expires = authorization[5]
-    return number, read_date(text_in(expires, delimiters)) if expires else None

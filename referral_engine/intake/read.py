@@ -16,7 +16,7 @@ from referral_engine.intake.documents import read_document
 from referral_engine.intake.orders import read_orders
 from referral_engine.intake.reading import Reading, joined, nothing
 from referral_engine.intake.received import Received
-from referral_engine.intake.referrals import read_referral
+from referral_engine.intake.referrals import read_payers_answer, read_referral
 from referral_engine.intake.reports import read_report
 
 __all__ = ["Reading", "read"]
@@ -49,6 +49,8 @@ def read(message: Message, party: Party, *, received_at: datetime, sequence: int
             return _warned(message, read_charges(received, _trigger(message)))
         case "REF" | "RRI":
             return read_referral(received, _trigger(message))
+        case "RPA":
+            return read_payers_answer(received)
         case _:
             return (nothing("this message type says nothing of a referral"),)
 

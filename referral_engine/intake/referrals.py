@@ -10,11 +10,13 @@ from referral_engine.hl7.message import Message
 from referral_engine.hl7.path import read_path
 from referral_engine.hl7.segment import Segment
 from referral_engine.intake.answers import refuses
-from referral_engine.intake.orders import URGENT_WORDS, authorization_in
+from referral_engine.intake.authorizations import read_authorization, read_insurances
+from referral_engine.intake.orders import URGENT_WORDS
 from referral_engine.intake.patients import read_patient
 from referral_engine.intake.reading import Reading, joined, nothing
 from referral_engine.intake.received import Received, first_npi, is_valid_npi, number_in, parts_of, text_of
 from referral_engine.loop.events import (
+    AuthorizationRecorded,
     CancelConfirmed,
     CancelRequested,
     Event,
@@ -114,7 +116,6 @@ def read_facts(received: Received) -> Order:
     message, feed = received.message, received.feed
     referral, insurance = message.first("RF1"), message.first("IN1")
     code, text = _service(message)
-    number, expires_on = authorization_in(message)
     urgent = text_of(referral, 2).strip().upper() in URGENT_WORDS
     return Order(
         placer=number_in(referral, 6),
@@ -130,8 +131,8 @@ def read_facts(received: Received) -> Order:
         payer=text_of(insurance, 3) or text_of(insurance, 4),
         plan=text_of(insurance, 15) or text_of(insurance, 2),
         diagnosis=text_of(message.first("DG1"), 3) or _reason(message),
-        authorization_number=number,
-        authorization_expires_on=expires_on,
+        insurances=read_insurances(message),
+        **read_authorization(message, feed),
         message=received.sequence,
     )
 
@@ -179,6 +180,48 @@ def _reason(message: Message) -> str:
     """Why: the text of RF1-10, else its code."""
     referral = message.first("RF1")
     return (text_of(referral, 10, 2) or text_of(referral, 10))[:REASON_MAX]
+
+
+def read_payers_answer(received: Received) -> tuple[Reading, ...]:
+    """What the payer answered, RPA^I08 to I11, as the ordering side passes it on.  Always one reading.
+
+    Approved with a number and RF1-1 A, or none; denied by RF1-1 R, AUT-14, or no visits of AUT-9.
+    Source: HL7 v2.5.1 11.4.1 (RPA), 11.8.1 (RF1), 11.8.2 (AUT), table 0283.
+    """
+    message, referral = received.message, received.message.first("RF1")
+    if received.party.kind != "ehr":
+        return (nothing("only the ordering side passes on what a payer answers"),)
+    if referral is None:
+        return (nothing("a payer's answer without RF1"),)
+    evidence = Evidence(
+        about=About.ORDER,
+        patient=read_patient(received),
+        placer=number_in(referral, 6),
+        filler=number_in(referral, 11),
+        fields=("placer RF1-6", "filler RF1-11", "patient PID-3"),
+    )
+    said, state = read_authorization(message, received.feed), referral.text(1).strip().upper()
+    number, person, note = said["authorization_number"], "", ""
+    events: tuple[Event, ...] = ()
+    if said["authorization_denied"] or state == "R":
+        events = (AuthorizationRecorded(**received.stamp, approved=False, number=number),)
+    elif number and state in ("A", ""):
+        events = (
+            AuthorizationRecorded(
+                **received.stamp,
+                approved=True,
+                number=number,
+                begins_on=said["authorization_begins_on"],
+                expires_on=said["authorization_expires_on"],
+                visits=said["authorization_visits"],
+                provider=said["authorization_provider"],
+            ),
+        )
+    elif state == "A":
+        person = "the payer approves without a number"
+    else:
+        note = "RF1-1 moves nothing"
+    return (Reading(about=About.ORDER, evidence=evidence, events=events, person=person, note=note),)
 
 
 def _answered(received: Received, trigger: str) -> Reading:

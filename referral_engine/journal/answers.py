@@ -46,6 +46,7 @@ class MessageLine:
     referral: str
     level: int
     reason: str
+    config: str = ""  # the configuration that decided
     purged_at: int = 0  # when it was reduced to its header, for it concerned nobody; 0 while it is whole
 
 

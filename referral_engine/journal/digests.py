@@ -39,6 +39,11 @@ def merge_digest(columns: Row) -> bytes:
     return hashlib.sha256(_canonical(columns)).digest()
 
 
+def version_digest(columns: Row) -> bytes:
+    """The hash of a version's row: number, at, config, made_by, action, reason, forced, and the SHA-256 of the rest."""
+    return hashlib.sha256(_canonical(columns)).digest()
+
+
 def referral_digest(identity: str, version: int, state: bytes) -> bytes:
     """The hash of what a referral is now."""
     return hashlib.sha256(b"%b\x00%d\x00%b" % (identity.encode(), version, state)).digest()

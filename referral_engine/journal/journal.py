@@ -107,6 +107,11 @@ class Journal:
         return self._instance.high_water
 
     @property
+    def sequence(self) -> int:
+        """The newest number of the one order that messages and events share."""
+        return self._instance.sequence
+
+    @property
     def suspects(self) -> dict[int, int]:
         """Mark of a message to how often the engine stopped with it in hand."""
         return self._unit.suspects

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from referral_engine.base.errors import Altered, JournalError, TookTooLong
+from referral_engine.base.errors import Altered
+from referral_engine.journal.aftermath import Aftermath
 from referral_engine.journal.answers import (
     Conservation,
     Counts,
@@ -16,16 +17,17 @@ from referral_engine.journal.answers import (
     Story,
 )
 from referral_engine.journal.audit import first_bad_line
+from referral_engine.journal.clock_counts import COUNTS, NEWEST, REFERRALS_MAX, ClockCounts, counted
 from referral_engine.journal.codec import decode_referral
 from referral_engine.journal.conservation import Books, balance
-from referral_engine.journal.database import Connection, ReadErrors, Row
+from referral_engine.journal.database import Row
 from referral_engine.journal.deadlines import Deadlines
 from referral_engine.journal.decisions import OF_MESSAGE, OF_REFERRAL, newest
 from referral_engine.journal.digests import referral_digest
-from referral_engine.journal.faults import Fault, fault_of
 from referral_engine.journal.merges import MERGE_COLUMNS, merge_of
 from referral_engine.journal.messages import EVENT_COLUMNS, ONE_MESSAGE, event_of, message_of
 from referral_engine.journal.outbox import EFFECT_COLUMNS, ONE_EFFECT, effect_of
+from referral_engine.journal.reading_versions import ANSWER_ROWS_MAX, VersionReading, bounded
 from referral_engine.journal.rows import (
     DecisionRow,
     Disposition,
@@ -37,16 +39,18 @@ from referral_engine.journal.rows import (
 )
 from referral_engine.journal.tasks import ONE_TASK, TASK_COLUMNS, task_of
 from referral_engine.journal.timeline import timeline
+from referral_engine.journal.traffic import Traffic
 from referral_engine.loop.referral import Referral
 from referral_engine.loop.states import Status, Urgency
 
-ROWS_MAX: Final = 10_000  # one answer fits into memory, and never keeps the journal thread for long
+ROWS_MAX: Final = ANSWER_ROWS_MAX
 STORY_MAX: Final = 1_000  # rows of each kind in one referral's story
 NAMED_MAX: Final = 20  # referrals named by the conservation check
 
 _REFERRAL_COLUMNS: Final = "id, status, channel, specialty, priority, ordered_at, updated_at, placer_number, version"
 _LINE_COLUMNS: Final = (
-    "sequence, control_id, partner, type, received_at, disposition, answer_code, referral, level, reason, purged_at"
+    "sequence, control_id, partner, type, received_at, disposition, answer_code, referral, level, reason, purged_at, "
+    "config"
 )
 # The newest referrals.
 _REFERRALS = f"SELECT {_REFERRAL_COLUMNS} FROM referrals ORDER BY rowid DESC LIMIT ? + 0"  # noqa: S608  # our own columns
@@ -143,20 +147,16 @@ ORDER BY id LIMIT ? + 0
 """
 
 
-class Reading:
+class Reading(VersionReading):
     """What is stored, for people and programs that look; used by the journal's thread between batches."""
 
-    __slots__ = ("_connection", "_cursor")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._cursor = connection.cursor()
+    __slots__ = ()
 
     def referrals(self, *, status: Status | None = None, limit: int = 100) -> tuple[ReferralLine, ...]:
         """The newest referrals, of one status or of all."""
         if status is None:
-            return tuple(map(_referral_line, self._rows(_REFERRALS, _bounded(limit))))
-        return tuple(map(_referral_line, self._rows(_REFERRALS_OF, status.value, _bounded(limit))))
+            return tuple(map(_referral_line, self._rows(_REFERRALS, bounded(limit))))
+        return tuple(map(_referral_line, self._rows(_REFERRALS_OF, status.value, bounded(limit))))
 
     def referral(self, identity: str) -> Referral | None:
         """One referral's present state."""
@@ -194,7 +194,7 @@ class Reading:
 
     def tasks(self, *, queue: str = "", done: bool = False, limit: int = 1000) -> tuple[TaskRow, ...]:
         """Open tasks, urgent ones first; with `done` all tasks, the newest first."""
-        return tuple(map(task_of, self._rows(_ALL_TASKS if done else _TASKS, queue, _bounded(limit))))
+        return tuple(map(task_of, self._rows(_ALL_TASKS if done else _TASKS, queue, bounded(limit))))
 
     def task(self, number: int) -> TaskRow | None:
         """One task."""
@@ -203,11 +203,11 @@ class Reading:
 
     def outbox(self, *, settled: bool = False, limit: int = 1000) -> tuple[EffectRow, ...]:
         """What is owed or needs a person, the oldest first; with `settled` everything, the newest first."""
-        return tuple(map(effect_of, self._rows(_OUTBOX if settled else _UNSETTLED, _bounded(limit))))
+        return tuple(map(effect_of, self._rows(_OUTBOX if settled else _UNSETTLED, bounded(limit))))
 
     def owed_after(self, number: int, limit: int = ROWS_MAX) -> tuple[EffectRow, ...]:
         """Everything owed after the sending of this number, the oldest first."""
-        return tuple(map(effect_of, self._rows(_OWED_AFTER, number, _bounded(limit))))
+        return tuple(map(effect_of, self._rows(_OWED_AFTER, number, bounded(limit))))
 
     def effect(self, number: int) -> EffectRow | None:
         """One owed sending."""
@@ -217,8 +217,8 @@ class Reading:
     def messages(self, *, disposition: Disposition | None = None, limit: int = 100) -> tuple[MessageLine, ...]:
         """The newest messages, of one disposition or of all."""
         if disposition is None:
-            return tuple(map(_message_line, self._rows(_MESSAGES, _bounded(limit))))
-        return tuple(map(_message_line, self._rows(_MESSAGES_OF[disposition], _bounded(limit))))
+            return tuple(map(_message_line, self._rows(_MESSAGES, bounded(limit))))
+        return tuple(map(_message_line, self._rows(_MESSAGES_OF[disposition], bounded(limit))))
 
     def message(self, sequence: int) -> MessageRow | None:
         """One message with its bytes and its answer."""
@@ -235,12 +235,30 @@ class Reading:
 
     def merges(self, limit: int = 100) -> tuple[MergeRow, ...]:
         """The newest edges between record numbers, undone ones included."""
-        return tuple(map(merge_of, self._rows(_MERGES, _bounded(limit))))
+        return tuple(map(merge_of, self._rows(_MERGES, bounded(limit))))
 
     def reviews(self, limit: int = 100) -> tuple[Review, ...]:
         """The open match reviews with what was decided about their messages, urgent ones first, then the oldest."""
-        tasks = map(task_of, self._rows(_REVIEWS, _bounded(limit)))
+        tasks = map(task_of, self._rows(_REVIEWS, bounded(limit)))
         return tuple(Review(task=one, decisions=self.decisions(one.message) if one.message else ()) for one in tasks)
+
+    def clock_counts(self, since: int, until: int = 2**62, before: int = 0) -> ClockCounts:
+        """How the clocks that were to run out from `since` to `until` went: REFERRALS_MAX referrals at a time.
+
+        before: the `next` of the page of newer ones; 0 begins with the newest.
+        """
+        newest = before or self._rows(NEWEST)[0][0]
+        oldest = max(newest - REFERRALS_MAX, 0)
+        rows = self._rows(COUNTS, oldest, newest, since, until)
+        return ClockCounts(counts=counted(rows), next=oldest, referrals=newest - oldest)
+
+    def traffic(self) -> Traffic:
+        """What came in and what became of it, a page at a time."""
+        return Traffic(self._rows)
+
+    def aftermath(self) -> Aftermath:
+        """All that a journal in memory holds, for a replay."""
+        return Aftermath(self._rows)
 
     def counts(self) -> Counts:
         """The numbers of the status page; they cost the same however large the journal is."""
@@ -285,22 +303,6 @@ class Reading:
         """The first line of the audit that is altered, missing or out of order; None when it is whole."""
         return first_bad_line(self._connection)
 
-    def _rows(self, statement: str, *values: object) -> list[Row]:
-        try:
-            return self._cursor.execute(statement, values).fetchall()
-        except ReadErrors as error:
-            if fault_of(error) is Fault.CUT:
-                raise TookTooLong("The question took too long and was cut off; ask for less.") from error
-            raise JournalError(f"The journal could not be read ({error}).") from error
-
-    def _row(self, statement: str, *values: object) -> Row | None:
-        rows = self._rows(statement, *values)
-        return rows[0] if rows else None
-
-
-def _bounded(limit: int) -> int:
-    return max(0, min(limit, ROWS_MAX))
-
 
 def _referral_line(row: Row) -> ReferralLine:
     return ReferralLine(
@@ -337,4 +339,5 @@ def _message_line(row: Row) -> MessageLine:
         level=row[8],
         reason=row[9],
         purged_at=row[10],
+        config=row[11],
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
+
+import msgspec
 
 from referral_engine.base.clock import to_micros
 from referral_engine.base.errors import Altered, JournalError
@@ -11,6 +14,7 @@ from referral_engine.journal.codec import decode_referral, encode_referral
 from referral_engine.journal.database import Connection, Row
 from referral_engine.journal.digests import referral_digest
 from referral_engine.loop.referral import Referral
+from referral_engine.loop.states import OVER, Closure
 
 REFERRALS_KEPT: Final = 4096  # decoded ones; some 20 MB
 
@@ -28,6 +32,24 @@ UPDATE referrals SET version = version + 1, status = ?, closure = ?, channel = ?
     placer_number = ?, ordered_at = ?, updated_at = ?, state = ?, digest = ?
 WHERE id = ? AND version = ?
 """
+
+
+# The next referrals by their numbers.
+OPEN_AFTER = "SELECT id, closure FROM referrals WHERE id > ? ORDER BY id LIMIT ? + 0"
+
+
+class Portion(msgspec.Struct, frozen=True, kw_only=True):
+    """The open ones among some referrals that follow each other by their numbers."""
+
+    found: tuple[str, ...]
+    last: str  # the last one looked at, open or not: where the next portion begins
+    more: bool
+
+
+def portion_of(rows: Sequence[Row], after: str, looked_at: int) -> Portion:
+    """What `looked_at` rows of OPEN_AFTER, or all there were, say."""
+    found = tuple(row[0] for row in rows if Closure(row[1]) not in OVER)
+    return Portion(found=found, last=rows[-1][0] if rows else after, more=len(rows) == looked_at)
 
 
 class Referrals:
@@ -55,6 +77,10 @@ class Referrals:
         if found is None:
             raise JournalError(f"There is no referral {referral.id} to change.")
         self._changed[referral.id] = (found[0], referral, at)
+
+    def open_after(self, after: str, looked_at: int) -> Portion:
+        """The open ones among the next referrals, as they are stored; what this batch adds is not among them."""
+        return portion_of(self._cursor.execute(OPEN_AFTER, (after, looked_at)).fetchall(), after, looked_at)
 
     def flush(self) -> None:
         """Write what was gathered into the open transaction; every change is one version further."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -181,6 +182,20 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     undone_at: int = 0
     undone_by: str = ""
     undone_reason: str = ""
+
+
+class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One configuration that came in force: every text of it, and how it differs from the one before."""
+
+    number: int = 0  # from 1; 0 until stored
+    at: int
+    config: str  # the hash of its texts, as `Book.version` says it
+    by: str
+    action: str  # start, reload, rollback
+    reason: str = ""
+    forced: bool = False  # although a test of it fails
+    difference: str = ""  # a unified diff of all files against the version before; "" in a list
+    files: Mapping[str, str] = msgspec.field(default_factory=dict)  # name to text; empty in a list
 
 
 class MergeRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,11 +6,10 @@ import hashlib
 import re
 from typing import Final, cast
 
-import sqlite_utils
-
 from referral_engine.base.errors import JournalError
-from referral_engine.journal import schema_custody, schema_matching, schema_sweeping
+from referral_engine.journal import schema_custody, schema_matching, schema_sweeping, schema_versions
 from referral_engine.journal.database import APPLICATION, Connection
+from referral_engine.journal.lean import sqlite_utils
 
 # Every received message; none is ever deleted but by the audited purge.  The UNIQUE key is the promise that a message
 # sent again is the same message: rising control ids keep its index in order, and a partner's rows together.
@@ -261,6 +260,13 @@ def _sweeping(database: sqlite_utils.Database) -> None:
 def _matching(database: sqlite_utils.Database) -> None:
     """Keep decisions and merges, bind visits, charges and persons, and let what concerns nobody be reduced."""
     for statement in _statements(schema_matching.TABLES):
+        database.execute(statement)
+
+
+@STEPS(name="0005-versions")
+def _versions(database: sqlite_utils.Database) -> None:
+    """Keep every configuration that was in force, so that a running referral keeps the clocks it was accepted under."""
+    for statement in _statements(schema_versions.TABLES):
         database.execute(statement)
 
 

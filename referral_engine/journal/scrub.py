@@ -7,6 +7,7 @@ it runs are the next scrub's.
 from __future__ import annotations
 
 import re
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
@@ -21,8 +22,10 @@ from referral_engine.journal.instance import NO_HASH
 from referral_engine.journal.merges import MERGE_COLUMNS, merge_of
 from referral_engine.journal.messages import EVENT_COLUMNS, MESSAGE_COLUMNS, event_of, message_of
 from referral_engine.journal.outbox import EFFECT_COLUMNS, effect_of
+from referral_engine.journal.versions import VERSION_COLUMNS, whole_version_of
 
 ROWS_A_TURN: Final = 200  # some ten milliseconds; what arrives meanwhile waits no longer than for a large batch
+VERSIONS_A_TURN: Final = 5  # a configuration of a thousand channels is some megabytes of text
 BYTES_A_TURN: Final = 8 * 1024 * 1024  # of messages; stops a turn over scanned letters from taking long
 NAMED_MAX: Final = 20  # of each kind of finding; the first ones say where to look
 
@@ -40,6 +43,9 @@ _DECISIONS = f"""
 SELECT {DECISION_COLUMNS} FROM decisions WHERE message > ? AND message <= ? ORDER BY message, part, number
 """  # noqa: S608  # our own columns
 _MERGES = f"SELECT {MERGE_COLUMNS} FROM merges WHERE id > ? ORDER BY id LIMIT ? + 0"  # noqa: S608  # our own columns
+_VERSIONS = f"""
+SELECT {VERSION_COLUMNS}, difference, files FROM versions WHERE number > ? ORDER BY number LIMIT ? + 0
+"""  # noqa: S608  # our own columns
 _AUDIT = """
 SELECT sequence, at, actor, action, object, outcome, previous, hash FROM audit
 WHERE sequence > ? AND sequence <= ? ORDER BY sequence
@@ -82,7 +88,7 @@ class Scrub:
         assert head is not None, "a journal has its one row"
         self._last, self._last_effect, self._last_line, self._head_hash = head
         self._steps = [
-            self._numbered, self._effects, self._referrals, self._merges, self._audit, self._totals,
+            self._numbered, self._effects, self._referrals, self._merges, self._versions, self._audit, self._totals,
         ]  # fmt: skip
         self._after: int | str = 0
         self._previous = NO_HASH
@@ -154,15 +160,23 @@ class Scrub:
 
     def _merges(self) -> bool:
         """Edges are numbered without a gap."""
-        rows = self._cursor.execute(_MERGES, (self._after, ROWS_A_TURN)).fetchall()
+        return self._without_gap("merge", _MERGES, ROWS_A_TURN)
+
+    def _versions(self) -> bool:
+        """So are versions of the configuration; each holds every file of it."""
+        return self._without_gap("configuration", _VERSIONS, VERSIONS_A_TURN)
+
+    def _without_gap(self, what: str, statement: str, limit: int) -> bool:
+        """The next rows of a table whose numbers follow each other."""
+        rows = self._cursor.execute(statement, (self._after, limit)).fetchall()
         expected = int(self._after) + 1
         for row in rows:
             for number in range(expected, row[0]):
-                self._note("gaps", f"merge {number}")
+                self._note("gaps", f"{what} {number}")
             expected = row[0] + 1
-            self._look("merge", row)
+            self._look(what, row)
         self._after = rows[-1][0] if rows else self._after
-        return len(rows) < ROWS_A_TURN
+        return len(rows) < limit
 
     def _effects(self) -> bool:
         first = int(self._after)
@@ -254,9 +268,11 @@ class Scrub:
                     decision_of(row)
                 case "merge":
                     merge_of(row)
+                case "configuration":
+                    whole_version_of(row)
                 case _:
                     _hold_referral(row)
-        except (Altered, JournalError, ValueError, TypeError, AttributeError):
+        except (Altered, JournalError, ValueError, TypeError, AttributeError, zlib.error):
             self._note("bad", f"{what} {row[0]}")
 
     def _note(self, kind: str, finding: str) -> None:

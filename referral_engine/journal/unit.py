@@ -13,7 +13,7 @@ from referral_engine.journal.instance import Instance
 from referral_engine.journal.numbers import number_key
 from referral_engine.journal.outbox import Outbox
 from referral_engine.journal.poison import Poison
-from referral_engine.journal.referrals import Referrals
+from referral_engine.journal.referrals import Portion, Referrals
 from referral_engine.journal.rows import (
     AuditRow,
     DeadlineRow,
@@ -25,10 +25,12 @@ from referral_engine.journal.rows import (
     MessageKey,
     MessageRow,
     TaskRow,
+    VersionRow,
 )
 from referral_engine.journal.sweeping import Sweeping
 from referral_engine.journal.tasks import Tasks
 from referral_engine.journal.unit_matching import MatchingUnit
+from referral_engine.journal.versions import Versions
 from referral_engine.loop.referral import Referral
 
 
@@ -36,7 +38,8 @@ class Unit(MatchingUnit):
     """The open batch; use it only inside `with journal.batch(now) as unit`."""
 
     __slots__ = (
-        "_audit", "_connection", "_deadlines", "_instance", "_outbox", "_poison", "_referrals", "_tasks", "sweeping",
+        "_audit", "_connection", "_deadlines", "_instance", "_outbox", "_poison", "_referrals", "_tasks", "_versions",
+        "sweeping",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, instance: Instance) -> None:
@@ -49,6 +52,7 @@ class Unit(MatchingUnit):
         self._outbox = Outbox(connection, instance)
         self._tasks = Tasks(connection)
         self._audit = Audit(connection, instance)
+        self._versions = Versions(connection)
         self.sweeping = Sweeping(connection, instance, self._outbox.flush)
 
     # -- messages and events ------------------------------------------------------------------------------------------
@@ -103,6 +107,10 @@ class Unit(MatchingUnit):
     def save_referral(self, referral: Referral, at: int, *, new: bool) -> None:
         """Store a referral; a changed one must be the successor of what `referral` returned."""
         self._referrals.save(referral, at, new=new)
+
+    def open_referrals(self, after: str, looked_at: int) -> Portion:
+        """The open ones among the referrals that follow a number, of so many that are looked at."""
+        return self._referrals.open_after(after, looked_at)
 
     # -- what broke its handling --------------------------------------------------------------------------------------
 
@@ -288,6 +296,20 @@ class Unit(MatchingUnit):
     def task(self, number: int) -> TaskRow | None:
         """One task."""
         return self._tasks.task(number)
+
+    # -- versions of the configuration --------------------------------------------------------------------------------
+
+    def add_version(self, row: VersionRow) -> int:
+        """Store one version under the next number; that number."""
+        return self._versions.add(row)
+
+    def newest_version(self) -> VersionRow | None:
+        """The version in force, without its files; None in a journal that has none."""
+        return self._versions.newest()
+
+    def version_files(self, config: str) -> dict[str, str] | None:
+        """Name to text of the newest version of a hash; None when that is not stored."""
+        return self._versions.files(config)
 
     # -- audit and clock ----------------------------------------------------------------------------------------------
 

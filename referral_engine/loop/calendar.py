@@ -27,10 +27,14 @@ class Calendar:
     zone: ZoneInfo
     hours: Mapping[int, Hours] = field(default_factory=office_hours)  # weekday (Monday is 0) to spans
     holidays: frozenset[date] = frozenset()
+    special: Mapping[date, Hours] = field(default_factory=dict)  # days with hours of their own, such as a half day
 
     def open_spans(self, day: date) -> Hours:
         """The spans the clinic is open on `day`; none on a holiday."""
-        return () if day in self.holidays else self.hours.get(day.weekday(), ())
+        if day in self.holidays:
+            return ()
+        own = self.special.get(day) if self.special else None
+        return self.hours.get(day.weekday(), ()) if own is None else own
 
 
 def instant_of(calendar: Calendar, day: date, wall: time) -> datetime:

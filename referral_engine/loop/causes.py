@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from referral_engine.loop.calendar import local_date
+from referral_engine.loop import authorizing
 from referral_engine.loop.effects import ORDERS, TO_PATIENT, Purpose, Recipient
 from referral_engine.loop.events import (
     Answer,
@@ -15,6 +15,7 @@ from referral_engine.loop.events import (
     AuthorizationRecorded,
     CancelConfirmed,
     CancelRequested,
+    ClocksMigrated,
     DeadlinePassed,
     DeliverySettled,
     Event,
@@ -37,7 +38,7 @@ from referral_engine.loop.events import (
 )
 from referral_engine.loop.policy import HoldRule, Kind, Policy
 from referral_engine.loop.referral import Finality, Identifier, Referral
-from referral_engine.loop.states import NOTE_IN, Appointment, Authorization, Closure, Dispatch, Outreach
+from referral_engine.loop.states import NOTE_IN, Appointment, Closure, Dispatch, Outreach
 from referral_engine.loop.tracks import Cause
 
 NOTES: Final = {
@@ -49,9 +50,6 @@ NOTES: Final = {
 _FINISHED: Final = (Finality.FINAL, Finality.CORRECTED)
 _NOT_YET_RECEIVED: Final = frozenset({Dispatch.QUEUED, Dispatch.SENT, Dispatch.UNDELIVERABLE})
 _NOT_YET_ACCEPTED: Final = _NOT_YET_RECEIVED | {Dispatch.RECEIVED}
-_UNAUTHORIZED: Final = frozenset(
-    {Authorization.REQUIRED, Authorization.PENDING, Authorization.DENIED, Authorization.EXPIRED}
-)
 _SLOT_STANDS: Final = frozenset({Appointment.BOOKED, Appointment.PASSED, Appointment.KEPT, Appointment.NO_SHOW})
 APPOINTMENT_APART_MAX: Final = timedelta(days=3_660)  # from today; a date beyond ten years overflows every clock
 
@@ -62,9 +60,9 @@ def causes(referral: Referral, event: Event, policy: Policy) -> Causes:
     """The causes in `event` for this referral; none when it changes facts only.  No I/O, no exceptions."""
     match event:
         case ReferralOrdered():
-            return _ordered(referral, event)
+            return _ordered(referral, event, policy)
         case OrderChanged():
-            return _changed(referral, event, policy)
+            return authorizing.changed(referral, event, policy)
         case CancelRequested():
             return (Cause.CANCELLED_UNSENT if _never_left(referral) else Cause.CANCEL_ASKED,)
         case CancelConfirmed():
@@ -76,11 +74,11 @@ def causes(referral: Referral, event: Event, policy: Policy) -> Causes:
         case AppointmentBooked():
             return _booked(referral, event, policy)
         case AppointmentCancelled():
-            return () if is_another(referral, event.appointment) else (Cause.UNBOOKED,)
+            return _unbooked(referral, event, Cause.UNBOOKED, policy)
         case AppointmentVoided():
-            return () if is_another(referral, event.appointment) else (Cause.VOIDED,)
+            return _unbooked(referral, event, Cause.VOIDED, policy)
         case PatientMissed():
-            return () if is_another(referral, event.appointment) else (Cause.MISSED,)
+            return _unbooked(referral, event, Cause.MISSED, policy)
         case PatientAttended():
             return () if _is_older(referral, event.appointment) else (Cause.ATTENDED,)
         case ReportReceived():
@@ -90,15 +88,16 @@ def causes(referral: Referral, event: Event, policy: Policy) -> Causes:
         case DeadlinePassed():
             return _passed(referral, event, policy)
         case AuthorizationRecorded():
-            return _authorized(referral, event.expires_on, policy) if event.approved else (Cause.AUTHORIZATION_DENIED,)
+            return authorizing.recorded(referral, event, policy)
         case HoldReleased():
-            denied = referral.authorization is Authorization.DENIED  # only a new authorization answers that
-            return (Cause.AUTHORIZATION_WAIVED, *(() if denied else _release(referral)))
+            return authorizing.let_go(referral, event)
         case PatientAnswered():
             return _answered(referral, event)
         case ReferralEnded():
             return (Cause.ENDED,)
-        case PatientUpdated() | PatientsMerged() | TaskClosed() | MatchConfirmed() | EvidenceUndone():
+        case (
+            PatientUpdated() | PatientsMerged() | TaskClosed() | MatchConfirmed() | EvidenceUndone() | ClocksMigrated()
+        ):
             return ()
         case _:
             assert_never(event)
@@ -121,55 +120,32 @@ def nothing_new(referral: Referral, event: Event) -> bool:
             return False
 
 
-def _ordered(referral: Referral, event: ReferralOrdered) -> Causes:
+def _ordered(referral: Referral, event: ReferralOrdered, policy: Policy) -> Causes:
     if event.duplicate_of:
         return (Cause.ENDED,)
     if event.found:
         return (Cause.FOUND,)
     match event.hold.rule:
         case HoldRule.SEND:
-            brings_one = bool(event.order.authorization_number)
-            return (Cause.AUTHORIZATION_APPROVED, *_release(referral)) if brings_one else _release(referral)
+            grant = authorizing.grant_of(event.order)
+            if not grant.number or not authorizing.is_for(grant, event.order, policy):
+                return authorizing.release(referral)
+            ended = (Cause.AUTHORIZATION_EXPIRED,) if authorizing.is_over(grant.expires_on, event.at, policy) else ()
+            return (Cause.AUTHORIZATION_APPROVED, *authorizing.release(referral), *ended)
         case HoldRule.HOLD:
-            return (Cause.AUTHORIZATION_REQUIRED,)
+            denied = (Cause.AUTHORIZATION_DENIED,) if event.order.authorization_denied else ()
+            return (Cause.AUTHORIZATION_REQUIRED, *denied)
         case HoldRule.SUBMIT:
             return (Cause.AUTHORIZATION_REQUESTED,)
         case _:
             assert_never(event.hold.rule)
 
 
-def _changed(referral: Referral, event: OrderChanged, policy: Policy) -> Causes:
-    number = event.order.authorization_number
-    wanted = referral.dispatch is Dispatch.HELD or referral.authorization in _UNAUTHORIZED
-    if wanted and number and number != referral.order.authorization_number:
-        return _authorized(referral, event.order.authorization_expires_on, policy)
-    return ()
-
-
-def _release(referral: Referral) -> Causes:
-    """The packet may leave; never from a referral that is over, or that somebody wants stopped."""
-    return (Cause.RELEASED,) if referral.closure is Closure.OPEN else ()
-
-
 def _never_left(referral: Referral) -> bool:
     """Whether no packet can be at the specialist: one that waits for its fallback may have arrived the first way."""
     return referral.dispatch is Dispatch.HELD or (
-        referral.dispatch is Dispatch.QUEUED and referral.moments.sent_at is None and not referral.fallback_used
+        referral.dispatch is Dispatch.QUEUED and referral.moments.sent_at is None and not referral.way
     )
-
-
-def _authorized(referral: Referral, expires_on: date | None, policy: Policy) -> Causes:
-    """An authorization came: the packet may leave, and the booked date is compared with its end."""
-    found = (Cause.AUTHORIZATION_APPROVED, *_release(referral))
-    slot = referral.slot if referral.appointment is Appointment.BOOKED else None
-    if slot is not None and _outlives(slot.starts_at, expires_on, policy):
-        return (*found, Cause.AUTHORIZATION_EXPIRED)
-    return found
-
-
-def _outlives(starts_at: datetime, expires_on: date | None, policy: Policy) -> bool:
-    """Whether a visit is later than the last day of its authorization, as the clinic counts days."""
-    return expires_on is not None and local_date(policy.calendar, starts_at) > expires_on
 
 
 def starts(event: AppointmentBooked) -> datetime:
@@ -185,10 +161,19 @@ def _booked(referral: Referral, event: AppointmentBooked, policy: Policy) -> Cau
     found: list[Cause] = [Cause.BOOKED]
     if referral.dispatch in _NOT_YET_ACCEPTED:
         found.append(Cause.ACCEPTED)  # an office that books has accepted
-    approved = referral.authorization is Authorization.APPROVED
-    if approved and _outlives(starts(event), referral.order.authorization_expires_on, policy):
-        found.append(Cause.AUTHORIZATION_EXPIRED)
-    return tuple(found)
+    return (*found, *authorizing.booked(referral, starts(event), policy))
+
+
+def _unbooked(
+    referral: Referral,
+    event: AppointmentCancelled | AppointmentVoided | PatientMissed,
+    cause: Cause,
+    policy: Policy,
+) -> Causes:
+    """The time in force was given up, or was none."""
+    if is_another(referral, event.appointment):
+        return ()
+    return (cause, *authorizing.unbooked(referral, event.at, policy))
 
 
 def counted(event: ReportReceived) -> Finality:
@@ -274,11 +259,7 @@ _SETTLED: Final = {
 
 def _settled(referral: Referral, event: DeliverySettled, policy: Policy) -> Causes:
     if event.to is Recipient.SPECIALIST and event.purpose in ORDERS:
-        if event.outcome is Outcome.FAILED:
-            if referral.fallback_used and event.purpose is Purpose.ORDER:
-                return ()  # the first way failed for good; the second was taken already
-            return (Cause.FALLBACK if _may_fall_back(referral, policy) else Cause.PACKET_FAILED,)
-        return (_SETTLED[event.outcome],) if event.outcome in _SETTLED else ()
+        return _packet(referral, event, policy)
     if event.to is Recipient.EHR and event.purpose is Purpose.CLOSURE:
         begun = referral.moments.closing_at
         newest = begun is None or event.owed_at is None or event.owed_at >= begun
@@ -286,6 +267,24 @@ def _settled(referral: Referral, event: DeliverySettled, policy: Policy) -> Caus
     if event.to is Recipient.PATIENT and event.purpose in TO_PATIENT:
         return _prompted(event)
     return ()
+
+
+def _packet(referral: Referral, event: DeliverySettled, policy: Policy) -> Causes:
+    """What became of the packet on one way of the ladder: only the way in force can fail it, any may bring it."""
+    if event.outcome is Outcome.FAILED:
+        if way_of(event) != referral.way:
+            return ()  # it failed for good on a way that was left already
+        return (Cause.FALLBACK if _may_fall_back(referral, policy) else Cause.PACKET_FAILED,)
+    if referral.dispatch is Dispatch.HELD and referral.moments.queued_at is not None and event.outcome in _SETTLED:
+        return (Cause.OUTRAN_HOLD,)
+    if event.outcome is Outcome.DELIVERED and referral.dispatch is Dispatch.RECEIVED:
+        return ()  # it came by another way too, or once more: nobody is told twice
+    return (_SETTLED[event.outcome],) if event.outcome in _SETTLED else ()
+
+
+def way_of(event: DeliverySettled) -> int:
+    """Which of the channel's ways a packet took: 0 is the first; what was told before there were several says 0."""
+    return event.way or int(event.purpose is Purpose.FALLBACK_ORDER)
 
 
 def _prompted(event: DeliverySettled) -> Causes:
@@ -296,7 +295,7 @@ def _prompted(event: DeliverySettled) -> Causes:
 
 def _may_fall_back(referral: Referral, policy: Policy) -> bool:
     waits = referral.dispatch in _NOT_YET_RECEIVED and referral.closure is Closure.OPEN
-    return waits and policy.has_fallback and not referral.fallback_used
+    return waits and referral.way < policy.fallbacks
 
 
 def _passed(referral: Referral, event: DeadlinePassed, policy: Policy) -> Causes:
@@ -309,6 +308,10 @@ def _passed(referral: Referral, event: DeadlinePassed, policy: Policy) -> Causes
             return (Cause.VISIT_TIME_PASSED,)
         case Kind.NOTE_REQUEST:
             return (Cause.NOTE_REQUESTED,)
+        case Kind.NOTE_PING if not policy.capabilities.can_send_notes:
+            return (Cause.NOTE_REQUESTED,)  # nobody would answer a ping: the records are asked for at once
+        case Kind.AUTHORIZATION_ENDS:
+            return (Cause.AUTHORIZATION_EXPIRED,)
         case _:
             return ()
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from referral_engine.loop.calendar import Calendar, add_business_days, add_business_time, add_days
+from referral_engine.loop.calendar import Calendar, add_business_days, add_business_time, add_days, next_opening
 from referral_engine.loop.policy import Duration, Kind, Policy, Unit
 from referral_engine.loop.referral import Referral
 from referral_engine.loop.states import (
@@ -52,6 +52,7 @@ class Start(StrEnum):
     CLOSURE_QUEUED = "closure message queued"
     CANCEL_ASKED = "cancel asked"
     HELD = "held"
+    AUTHORIZATION_ENDED = "end of the authorization's last day"
 
 
 class Standing(NamedTuple):
@@ -117,6 +118,9 @@ _PASSED: Final = frozenset({Appointment.PASSED})
 _MISSED: Final = frozenset({Appointment.NO_SHOW})
 _WAITING: Final = frozenset({Authorization.REQUIRED, Authorization.PENDING, Authorization.DENIED})
 
+# Runs held or not: a packet that waits for another reason needs an authorization that is still good.
+_AUTHORIZED: Final = While(authorization=frozenset({Authorization.APPROVED}), appointment=UNBOOKED | _MISSED)
+
 
 def _left(
     *,
@@ -156,6 +160,7 @@ CLOCKS: Final[tuple[ClockRule, ...]] = (
     ClockRule(Kind.CANCEL_CONFIRM,      Start.CANCEL_ASKED,       While(closure=_CANCELLING), repeats=True),
     ClockRule(Kind.HOLD_REMIND,         Start.HELD,               _held(closure=_NOT_OVER), repeats=True),
     ClockRule(Kind.HOLD_BILLING,        Start.HELD,               _held(authorization=_WAITING)),
+    ClockRule(Kind.AUTHORIZATION_ENDS,  Start.AUTHORIZATION_ENDED, _AUTHORIZED),
 )
 # fmt: on
 _RULES: Final[Mapping[Kind, ClockRule]] = {rule.kind: rule for rule in CLOCKS}
@@ -167,6 +172,7 @@ def deadlines(referral: Referral, policy: Policy) -> tuple[Deadline, ...]:
     if referral.is_over:
         return ()
     running: list[Deadline] = []
+    off, order = policy.off, referral.order
     for rule in _running(
         referral.authorization,
         referral.dispatch,
@@ -177,10 +183,10 @@ def deadlines(referral: Referral, policy: Policy) -> tuple[Deadline, ...]:
     ):
         kind = rule.kind
         begun = _STARTS[rule.start](referral)
-        if begun is None or (kind == Kind.HOLD_BILLING and not referral.hold.billing):
+        if begun is None or (kind == Kind.HOLD_BILLING and not referral.hold.billing) or kind in off:
             continue
         start, generation = begun
-        lengths = policy.lengths(kind, referral.order.urgency)
+        lengths = policy.lengths(kind, order.urgency, order.network)
         if rule.start == Start.HELD:
             lengths = _asked_by_payer(kind, referral) or lengths
         if rule.repeats:
@@ -193,15 +199,19 @@ def deadlines(referral: Referral, policy: Policy) -> tuple[Deadline, ...]:
             if slot is None or due > slot.booked_at:  # who books inside the last day needs no reminder of it
                 running.append(Deadline(kind, generation, due))
         else:
+            sends = policy.sending(referral.way) if policy.sends and kind == Kind.DELIVERED else None
             for stage, length in enumerate(lengths):
-                due = due_at(start, length, policy.calendar)
+                due = (
+                    due_at(start, length, policy.calendar) if sends is None else due_while(sends, start, length, policy)
+                )
                 running.append(Deadline(kind, generation * STAGES_MAX + stage, due))
     return tuple(running)
 
 
 def lengths_of(kind: Kind, referral: Referral, policy: Policy) -> tuple[Duration, ...]:
     """How long a clock of this referral runs, stage by stage: its own hold may say so, else its policy does."""
-    return _asked_by_payer(kind, referral) or policy.lengths(kind, referral.order.urgency)
+    order = referral.order
+    return _asked_by_payer(kind, referral) or policy.lengths(kind, order.urgency, order.network)
 
 
 def _asked_by_payer(kind: Kind, referral: Referral) -> tuple[Duration, ...]:
@@ -270,6 +280,18 @@ def due_at(start: datetime, length: Duration, calendar: Calendar, times: int = 1
             return start + _ELAPSED[length.unit] * amount
 
 
+def due_while(sends: Calendar, start: datetime, length: Duration, policy: Policy) -> datetime:
+    """When `length` after `start` is over for something that may leave only while `sends` is open, UTC.
+
+    Seconds, minutes and hours in which nothing may leave are not counted; days begin when it first may.
+    """
+    if length.unit in COUNTED_WHILE_SENDING:
+        return add_business_time(sends, start, _elapsed(length))
+    return due_at(next_opening(sends, start), length, policy.calendar)
+
+
+COUNTED_WHILE_SENDING: Final = frozenset({Unit.SECONDS, Unit.MINUTES, Unit.HOURS})
+
 # Elapsed time of one unit; a day is 24 hours here, business units count as clock units.
 _ELAPSED: Final[Mapping[Unit, timedelta]] = {
     Unit.SECONDS: timedelta(seconds=1),
@@ -311,6 +333,12 @@ def _appointment(referral: Referral) -> Begun:
     return (started if reopened is None else max(started, reopened), number)
 
 
+def _authorization_ended(referral: Referral) -> Begun:
+    """The end of the authorization's last day; each day is a round of its own, and ends once."""
+    last = referral.order.authorization_expires_on
+    return None if last is None else _round(referral.authorization_ends_at, last.toordinal())
+
+
 def _prompted(referral: Referral) -> Begun:
     """When the patient was asked about the visit in force; a question about an earlier one starts nothing."""
     asked_at, slot = referral.moments.asked_at, referral.slot
@@ -338,6 +366,7 @@ _STARTS: Final[Mapping[Start, Callable[[Referral], Begun]]] = {
     Start.CLOSURE_QUEUED: lambda r: _round(r.moments.closing_at, r.rounds.closing),
     Start.CANCEL_ASKED: lambda r: _round(r.moments.cancel_asked_at, r.rounds.cancel),
     Start.HELD: lambda r: (r.moments.held_at or r.order.ordered_at, r.rounds.hold),
+    Start.AUTHORIZATION_ENDED: _authorization_ended,
 }
 
 _TIMES_FIRED: Final[Mapping[Kind, Callable[[Referral], int]]] = {

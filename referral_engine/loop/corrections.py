@@ -9,7 +9,7 @@ from referral_engine.loop.effects import ORDERS, CloseTasks, Effect, OpenTask, P
 from referral_engine.loop.events import EvidenceUndone
 from referral_engine.loop.referral import Document, Finality, Referral
 from referral_engine.loop.responses import to_ehr, to_patient, to_specialist
-from referral_engine.loop.states import NOTE_IN, Appointment, Closure, Dispatch, Note, Outreach
+from referral_engine.loop.states import NOTE_IN, Appointment, Authorization, Closure, Dispatch, Note, Outreach
 
 RE_OPENED: Final = "re-opened"  # the word of a status that takes an end back
 TAKEN_BACK: Final = "taken back"  # the word of a notice that takes another back
@@ -99,8 +99,10 @@ def status_of(referral: Referral) -> str:
 
 def _notice(_: Referral, after: Referral, send: Send, __: EvidenceUndone) -> Iterator[Effect]:
     """The ordering provider's in-basket: unless it is so all the same."""
-    still = (send.about == "no-show" and after.appointment is Appointment.NO_SHOW) or (
-        send.about == "declined" and after.dispatch is Dispatch.DECLINED
+    still = (
+        (send.about == "no-show" and after.appointment is Appointment.NO_SHOW)
+        or (send.about == "declined" and after.dispatch is Dispatch.DECLINED)
+        or (send.about.startswith("authorization denied") and after.authorization is Authorization.DENIED)
     )
     if not still:
         yield to_ehr(Purpose.PROVIDER_NOTICE, TAKEN_BACK)
@@ -189,7 +191,7 @@ def _under_way(after: Referral, event: EvidenceUndone) -> Iterator[Effect]:
 
 
 def _order(after: Referral) -> Send:
-    return to_specialist(Purpose.FALLBACK_ORDER if after.fallback_used else Purpose.ORDER, after.order.message)
+    return to_specialist(Purpose.FALLBACK_ORDER if after.way else Purpose.ORDER, after.order.message)
 
 
 def _newest_note(after: Referral) -> Document | None:

@@ -32,10 +32,11 @@ class ReferralOrdered(Happened, frozen=True, kw_only=True):
 
 
 class OrderChanged(Happened, frozen=True, kw_only=True):
-    """The EHR changed the order.  Source: ORM^O01 XO or XX."""
+    """The EHR changed the order.  Source: ORM^O01 XO or XX, REF^I13."""
 
     patient: Patient
     order: Order
+    hold: Hold | None = None  # what the payer is asked now, where the order asks something else of it; None: as before
 
 
 class CancelRequested(Happened, frozen=True, kw_only=True):
@@ -129,6 +130,7 @@ class DeliverySettled(Happened, frozen=True, kw_only=True):
     to: Recipient
     purpose: Purpose
     outcome: Outcome
+    way: int = 0  # of a packet: which of the channel's ways it took, 0 being the first; see `causes.way_of`
     owed_at: datetime | None = None  # when it was owed: an older closure's answer does not close a newer one
     reason: str = ""  # a fixed sentence: "MSA-1 was AE", "connection refused"
 
@@ -142,17 +144,21 @@ class DeadlinePassed(Happened, frozen=True, kw_only=True):
 
 
 class AuthorizationRecorded(Happened, frozen=True, kw_only=True):
-    """The payer answered, or staff looked it up."""
+    """The payer answered, or staff looked it up.  Source: RPA^I08 to I11 (AUT), or staff."""
 
     approved: bool
     number: str = ""
-    expires_on: date | None = None
+    expires_on: date | None = None  # its last day
+    begins_on: date | None = None
+    visits: int = 0  # that it covers; 0: nobody said
+    provider: str = ""  # the NPI it is for; "": nobody said
 
 
 class HoldReleased(Happened, frozen=True, kw_only=True):
     """A person let the packet go without an authorization."""
 
     reason: str = ""
+    waives_denial: bool = False  # although the payer said no
 
 
 class Answer(StrEnum):
@@ -204,6 +210,14 @@ class EvidenceUndone(Happened, frozen=True, kw_only=True):
     pointless: frozenset[TaskKind] = frozenset()  # tasks that are open because of them only
 
 
+class ClocksMigrated(Happened, frozen=True, kw_only=True):
+    """A person gave the referral the clocks of the configuration in force.  Source: staff."""
+
+    config: str  # where its clocks come from now
+    was: str  # where they came from before
+    reason: str = ""  # free text of a person, kept in the journal only
+
+
 Event = (
     ReferralOrdered
     | OrderChanged
@@ -228,4 +242,5 @@ Event = (
     | TaskClosed
     | MatchConfirmed
     | EvidenceUndone
+    | ClocksMigrated
 )

@@ -18,9 +18,10 @@ from referral_engine.loop.clocks import (
 )
 from referral_engine.loop.events import AppointmentBooked, DeadlinePassed, Event
 from referral_engine.loop.policy import Duration, Kind, Policy
-from referral_engine.loop.reckoning import Step, reckon, reckon_before
+from referral_engine.loop.reckoning import Step, reckon, reckon_before, reckon_while
 from referral_engine.loop.referral import Referral
 from referral_engine.loop.rules import decide
+from referral_engine.loop.undoing import PolicyOf, always
 
 _TRACKS: Final = ("authorization", "dispatch", "outreach", "appointment", "note", "closure")
 _VISITS: Final = frozenset({Start.APPOINTMENT, Start.BEFORE_APPOINTMENT})
@@ -40,15 +41,17 @@ class Life(NamedTuple):
     ended_by: int | None = None  # the event after which it ran no more, when it had not fired
 
 
-def lives(first: Referral, events: Sequence[Event], policy: Policy, kind: Kind) -> tuple[Life, ...]:
-    """Every life of a clock, oldest first, by the policy in force now; the journal knows what was really set."""
+def lives(first: Referral, events: Sequence[Event], policies: Policy | PolicyOf, kind: Kind) -> tuple[Life, ...]:
+    """Every life of a clock, oldest first, by the policy at each point; the journal knows what was really set."""
+    policy_of = always(policies)
     found: dict[int, Life] = {}
     state = first
     for at, event in enumerate(events):
         if isinstance(event, DeadlinePassed) and event.kind is kind and event.generation in found:
             life = found[event.generation]
             found[event.generation] = life._replace(fired_by=at if life.fired_by is None else life.fired_by)
-        state = decide(state, event, policy).referral
+        state = decide(state, event, policy_of(state)).referral
+        policy = policy_of(state)
         running = {one.generation: one.due_at for one in deadlines(state, policy) if one.kind is kind}
         for generation, due_at in running.items():
             known = found.get(generation)
@@ -77,8 +80,11 @@ def _life(state: Referral, events: Sequence[Event], policy: Policy, kind: Kind, 
     elif rule.start is not Start.BEFORE_APPOINTMENT:
         stage = generation % STAGES_MAX
     length = all_lengths[stage]
+    sends = policy.sending(state.way) if kind is Kind.DELIVERED else None
     if rule.start is Start.BEFORE_APPOINTMENT:
         steps = reckon_before(since, length, policy.calendar)
+    elif sends is not None:
+        steps = reckon_while(sends, since, length, policy.calendar)
     else:
         steps = reckon(since, length, policy.calendar, times)
     begun_by = _begun_by(rule.start, since, events)
@@ -105,6 +111,8 @@ def why_not(kind: Kind, referral: Referral, policy: Policy) -> tuple[str, ...]:
     if referral.is_over:
         return (f"the referral is over: closure is {referral.closure.value}, and no clock runs",)
     rule, sentences = rule_of(kind), []
+    if kind in policy.off:
+        sentences.append("it is off for this specialist, who answers no such question; a line in [sla] switches it on")
     if not runs(kind, referral):
         for track in _TRACKS:
             wanted, state = getattr(rule.runs, track), getattr(referral, track)

@@ -1,4 +1,4 @@
-"""What a site and a channel decided about time: clocks by kind and urgency, and what the specialist can do."""
+"""What a site and a channel decided about time: clocks by kind, urgency and network, and what the specialist can do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from referral_engine.base.values import replace
 from referral_engine.loop.calendar import Calendar
-from referral_engine.loop.states import Urgency
+from referral_engine.loop.states import Network, Urgency
 
 
 class Unit(StrEnum):
@@ -35,8 +36,11 @@ class Duration:
         return f"{self.amount} {word}"
 
 
+Stages = tuple[Duration, ...]  # of one clock, the shortest first; only a few clocks have several
+
+
 class Kind(StrEnum):
-    """The clocks of LOOP section 4, and three of our own (`hold-*`, `cancel-confirm`, `rebook`)."""
+    """The clocks of LOOP section 4, and our own (`hold-*`, `authorization-ends`, `cancel-confirm`, `rebook`)."""
 
     PATIENT_PROMPT = "patient-prompt"
     PATIENT_PROMPT_LATE = "patient-prompt-late"
@@ -56,6 +60,7 @@ class Kind(StrEnum):
     CLOSURE_ACCEPTED = "closure-accepted"
     HOLD_REMIND = "hold-remind"
     HOLD_BILLING = "hold-billing"
+    AUTHORIZATION_ENDS = "authorization-ends"
     CANCEL_CONFIRM = "cancel-confirm"
     REBOOK = "rebook"
 
@@ -68,13 +73,17 @@ class HoldRule(StrEnum):
     SUBMIT = "submit"
 
 
-def _(text: str) -> tuple[Duration, ...]:
+Row = tuple[Stages, Stages]  # routine, urgent
+Clocks = Mapping[Kind, Row]
+
+
+def _(text: str) -> Stages:
     """Read "1 days, 7 days" as the table below writes it."""
     return tuple(Duration(int(part.split(" ", 1)[0]), Unit(part.split(" ", 1)[1])) for part in text.split(", "))
 
 
 # fmt: off
-DEFAULT_CLOCKS: Final[Mapping[Kind, tuple[tuple[Duration, ...], tuple[Duration, ...]]]] = {
+DEFAULT_CLOCKS: Final[Clocks] = {
     #                          routine              urgent
     Kind.PATIENT_PROMPT:      (_("2 minutes"),      _("2 minutes")),
     Kind.PATIENT_PROMPT_LATE: (_("24 hours"),       _("4 hours")),
@@ -94,6 +103,7 @@ DEFAULT_CLOCKS: Final[Mapping[Kind, tuple[tuple[Duration, ...], tuple[Duration, 
     Kind.CLOSURE_ACCEPTED:    (_("4 hours"),        _("1 hours")),
     Kind.HOLD_REMIND:         (_("2 business days"), _("1 business days")),
     Kind.HOLD_BILLING:        (_("5 days"),         _("5 days")),
+    Kind.AUTHORIZATION_ENDS:  (_("1 minutes"),      _("1 minutes")),
     Kind.CANCEL_CONFIRM:      (_("48 hours"),       _("24 hours")),
     Kind.REBOOK:              (_("7 days"),         _("3 days")),
 }
@@ -114,16 +124,28 @@ class Policy:
     """Every choice the loop needs from the files for one channel."""
 
     calendar: Calendar
-    clocks: Mapping[Kind, tuple[tuple[Duration, ...], tuple[Duration, ...]]] = field(
-        default_factory=lambda: DEFAULT_CLOCKS
-    )
+    npi: str = ""  # the office's own: what is authorized for it is authorized for each of its clinicians
+    clocks: Clocks = field(default_factory=lambda: DEFAULT_CLOCKS)
+    networks: Mapping[Network, Clocks] = field(default_factory=dict)  # rows that hold in one network only
+    off: frozenset[Kind] = frozenset()  # clocks that would wait for what this office never says
     capabilities: Capabilities = field(default_factory=Capabilities)
     no_show_attempts: int = 1  # automatic reschedule prompts before a clinical review
-    has_fallback: bool = False  # the channel names a second transport
+    fallbacks: int = 0  # ways the channel names behind the first
+    sends: tuple[Calendar | None, ...] = ()  # when each way may send, the first way first; None: at any time
     duplicate_days: int = 14  # same patient and specialty inside this many days is one referral
     provisional_notes: bool = False  # level 3 may file a note without a person
 
-    def lengths(self, kind: Kind, urgency: Urgency) -> tuple[Duration, ...]:
-        """The lengths of one clock, in order; several mean several stages."""
-        routine, urgent = self.clocks[kind]
+    def keeping_time_of(self, old: Policy) -> Policy:
+        """This policy with the clocks of `old`: with every field that `loop.clocks.deadlines` asks for."""
+        kept = {"calendar": old.calendar, "clocks": old.clocks, "networks": old.networks, "off": old.off}
+        return replace(self, **kept, sends=old.sends)
+
+    def lengths(self, kind: Kind, urgency: Urgency, network: Network) -> Stages:
+        """The lengths of one clock, in order; several mean several stages.  Source: LOOP 3.6, the policy row."""
+        own = self.networks.get(network) if self.networks else None
+        routine, urgent = self.clocks[kind] if own is None or kind not in own else own[kind]
         return urgent if urgency is Urgency.URGENT else routine
+
+    def sending(self, way: int) -> Calendar | None:
+        """When a way may send, 0 being the first one; None for at any time."""
+        return self.sends[way] if way < len(self.sends) else None

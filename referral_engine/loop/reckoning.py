@@ -77,6 +77,22 @@ def reckon(start: datetime, length: Duration, calendar: Calendar, times: int = 1
     return (begin, *_bounded(steps), end)
 
 
+def reckon_while(sends: Calendar, start: datetime, length: Duration, calendar: Calendar) -> tuple[Step, ...]:
+    """The steps of a clock for what may leave only while `sends` is open; the last one stands where `due_while` does.
+
+    Seconds, minutes and hours count in that time only; longer units begin when it first may leave.
+    """
+    if length.unit not in _CLOCK_UNITS:
+        opens = next_opening(sends, start)
+        steps = reckon(opens, length, calendar)
+        return steps if opens == start else (*_closed_until(sends, start, opens), *steps)
+    begin = _step(calendar, StepKind.START, start, f"starts at {_shown(calendar, start)}; {length} to count")
+    middle, due = _business_hours(sends, start, _CLOCK_UNITS[length.unit] * length.amount)
+    told = sorted([*middle, *_changes(calendar, start, due, Unit.BUSINESS_HOURS)], key=lambda step: step.at)
+    sentence = f"due at {_shown(calendar, due)}: {length} of send_hours later"
+    return (begin, *_bounded(told), _step(calendar, StepKind.DUE, due, sentence))
+
+
 def reckon_before(start: datetime, length: Duration, calendar: Calendar) -> tuple[Step, ...]:
     """The steps of a reminder: so much elapsed time before `start`, a day being 24 hours."""
     elapsed = {

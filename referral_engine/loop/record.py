@@ -7,16 +7,24 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from referral_engine.base.values import replace
-from referral_engine.loop.causes import counted, nothing_new, starts
+from referral_engine.loop import authorizing
+from referral_engine.loop.causes import counted, is_another, nothing_new, starts, way_of
 from referral_engine.loop.clocks import times_over
-from referral_engine.loop.effects import Purpose
+from referral_engine.loop.effects import ORDERS, Purpose
 from referral_engine.loop.events import (
     AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentVoided,
     AuthorizationRecorded,
+    ClocksMigrated,
     DeadlinePassed,
+    DeliverySettled,
     Event,
     MatchConfirmed,
     OrderChanged,
+    Outcome,
+    PatientAttended,
+    PatientMissed,
     PatientsMerged,
     PatientUpdated,
     ReferralEnded,
@@ -24,7 +32,7 @@ from referral_engine.loop.events import (
     ReportReceived,
 )
 from referral_engine.loop.policy import Kind, Policy
-from referral_engine.loop.referral import Document, Order, Patient, Referral, Slot
+from referral_engine.loop.referral import Document, Identifier, Order, Patient, Referral, Slot
 from referral_engine.loop.states import (
     UNBOOKED,
     Appointment,
@@ -43,6 +51,8 @@ ORDERED_BEFORE_MAX: Final = timedelta(days=366)  # an order dated 1900 must not 
 
 Fact = TypeVar("Fact", Slot, Document)
 
+_ON_THE_WAY: Final = frozenset({Dispatch.QUEUED, Dispatch.SENT, Dispatch.UNDELIVERABLE})
+
 Changes = dict[str, object]  # field name of Referral to its new value
 
 _REPEATING: Final = {
@@ -57,30 +67,55 @@ def learned(referral: Referral, event: Event, policy: Policy) -> Changes:
     """The fields of the referral that `event` changes, tracks apart."""
     match event:
         case ReferralOrdered():
-            return _first_known(event)
+            return _first_known(event, policy)
         case OrderChanged():
-            return {"order": _newer(referral.order, event.order), "patient": _told(referral.patient, event.patient)}
+            return _changed(referral, event, policy)
         case AppointmentBooked() if not nothing_new(referral, event):
             return {"slots": _with_slot(referral, event)}
         case ReportReceived() if not nothing_new(referral, event):
             return {"documents": _with_document(referral, event)}
         case PatientUpdated() | PatientsMerged():
             return {"patient": _told(referral.patient, event.patient)}
-        case AuthorizationRecorded() if event.approved:
-            known = {"authorization_number": event.number, "authorization_expires_on": event.expires_on}
-            return {"order": replace(referral.order, **known)}
+        case AuthorizationRecorded() if authorizing.counts(referral, event, policy):
+            return _authorized(referral, event, policy)
+        case AuthorizationRecorded() if not event.approved:
+            return {"denied_numbers": authorizing.denied_numbers(referral, event.number)}
+        case AppointmentCancelled() | AppointmentVoided() | PatientMissed() if referral.slots:
+            return _marked(referral, event.appointment, given_up=True)
+        case PatientAttended() if referral.slots:
+            return _marked(referral, event.appointment, given_up=False)
         case MatchConfirmed():
             return {
                 "slots": tuple(_sure(slot, event.message) for slot in referral.slots),
                 "documents": tuple(_sure(known, event.message) for known in referral.documents),
             }
+        case ClocksMigrated():
+            return {"config": event.config}
         case ReferralEnded():
             return {"ending": Ending(event.ending)}
+        case DeliverySettled() if event.purpose in ORDERS:
+            return _arrived(referral, event)
         case DeadlinePassed() if event.kind in _REPEATING:
             times = times_over(referral, policy, event.kind, event.at)
             return {"rounds": replace(referral.rounds, **{_REPEATING[event.kind]: times})}
         case _:
             return {}
+
+
+def _marked(referral: Referral, appointment: Identifier, *, given_up: bool) -> Changes:
+    """Whether a booked time counts as a visit; of an older time only where an authorization counts visits."""
+    if is_another(referral, appointment) and not referral.order.authorization_visits:
+        return {}
+    slots = authorizing.marked(referral, appointment, given_up=given_up)
+    return {} if slots == referral.slots else {"slots": slots}
+
+
+def _arrived(referral: Referral, event: DeliverySettled) -> Changes:
+    """The way that brought the packet: what follows an order goes the way the order went, also when that was late."""
+    way = way_of(event)
+    if event.outcome is not Outcome.DELIVERED or way == referral.way or referral.dispatch not in _ON_THE_WAY:
+        return {}
+    return {"rung": way, "fallback_used": way > 0}
 
 
 def _sure(learned_from: Fact, message: int) -> Fact:
@@ -89,12 +124,38 @@ def _sure(learned_from: Fact, message: int) -> Fact:
     return replace(learned_from, provisional=False) if sure else learned_from
 
 
-def _first_known(event: ReferralOrdered) -> Changes:
+def _first_known(event: ReferralOrdered, policy: Policy) -> Changes:
     ordered_at = _sane(event.order.ordered_at, event.at)
     believed = ordered_at == event.order.ordered_at
     order = event.order if believed else replace(event.order, ordered_at=ordered_at)
     known: Changes = {"patient": event.patient, "order": order, "hold": event.hold, "duplicate_of": event.duplicate_of}
+    if order.authorization_expires_on is not None:
+        known["authorization_ends_at"] = authorizing.end_of(order.authorization_expires_on, event.at, policy)
+    if order.authorization_denied:
+        known["denied_numbers"] = (order.authorization_number,)
     return {**known, "ending": Ending.DUPLICATE} if event.duplicate_of else known
+
+
+def _authorized(referral: Referral, event: AuthorizationRecorded, policy: Policy) -> Changes:
+    """The payer's answer in the place of what the order said."""
+    grant = authorizing.grant_in(event)
+    return {
+        "order": replace(referral.order, **authorizing.with_grant(grant)),
+        "authorization_ends_at": authorizing.end_of(grant.expires_on, event.at, policy),
+    }
+
+
+def _changed(referral: Referral, event: OrderChanged, policy: Policy) -> Changes:
+    """The order as the newest message says it, and what the payer is asked for it now."""
+    order = _newer(referral.order, event.order)
+    found: Changes = {"order": order, "patient": _told(referral.patient, event.patient)}
+    if order.authorization_expires_on != referral.order.authorization_expires_on:
+        found["authorization_ends_at"] = authorizing.end_of(order.authorization_expires_on, event.at, policy)
+    if event.order.authorization_denied:
+        found["denied_numbers"] = authorizing.denied_numbers(referral, event.order.authorization_number)
+    if event.hold is not None:
+        found["hold"] = event.hold
+    return found
 
 
 def _sane(ordered_at: datetime, at: datetime) -> datetime:
@@ -108,10 +169,11 @@ def _newer(old: Order, new: Order) -> Order:
         "filler": new.filler or old.filler,
         "ordered_at": old.ordered_at,
         "specialty": new.specialty or old.specialty,
-        "authorization_number": new.authorization_number or old.authorization_number,
-        "authorization_expires_on": new.authorization_expires_on or old.authorization_expires_on,
+        "payer": new.payer or old.payer,
+        "plan": new.plan or old.plan,
+        "insurances": new.insurances or old.insurances,
     }
-    return replace(new, **kept)
+    return replace(new, **kept, **authorizing.with_grant(authorizing.terms(old, new)))
 
 
 def _told(old: Patient, new: Patient) -> Patient:
@@ -172,6 +234,7 @@ _BEGINS: Final[Mapping[tuple[str, State], tuple[str, str, str]]] = {
     ("closure", Closure.CANCEL_REQUESTED): ("cancel_asked_at", "cancel", "cancel_reminders"),
     ("authorization", Authorization.REQUIRED): ("held_at", "hold", "hold_reminders"),
     ("authorization", Authorization.PENDING): ("held_at", "hold", "hold_reminders"),
+    ("dispatch", Dispatch.HELD): ("held_at", "hold", "hold_reminders"),
     ("note", Note.RETRACTED): ("note_reopened_at", "note", ""),
 }
 

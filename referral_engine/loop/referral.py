@@ -68,6 +68,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     given: str = ""
 
 
+class Insurance(msgspec.Struct, frozen=True, kw_only=True):
+    """One insurance of the patient: everything that its payer and its plan are called by."""
+
+    payers: tuple[str, ...] = ()  # IN1-3.1, IN1-4.1
+    plans: tuple[str, ...] = ()  # IN1-15.1, IN1-2.1
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What the ordering side asked for, as the newest order message says it."""
 
@@ -84,8 +91,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     payer: str = ""
     plan: str = ""
     diagnosis: str = ""
+    insurances: tuple[Insurance, ...] = ()  # the one that pays first is the first
     authorization_number: str = ""
-    authorization_expires_on: date | None = None
+    authorization_begins_on: date | None = None
+    authorization_expires_on: date | None = None  # its last day
+    authorization_visits: int = 0  # that it covers; 0: nobody said
+    authorization_provider: str = ""  # the NPI it is for; "": nobody said
+    authorization_denied: bool = False  # this message says that the payer said no
     message: int = 0  # journal sequence of the order's bytes
 
 
@@ -109,6 +121,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     appointment: Identifier = msgspec.field(default_factory=Identifier)  # SCH-2
     message: int = 0
     provisional: bool = False  # matched at level 3
+    given_up: bool = False  # cancelled, missed or never so: no visit took place
 
 
 class Finality(StrEnum):
@@ -189,15 +202,24 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     documents: tuple[Document, ...] = ()
     moments: Moments = msgspec.field(default_factory=Moments)
     rounds: Rounds = msgspec.field(default_factory=Rounds)
+    authorization_ends_at: datetime | None = None  # the end of its last day at the clinic
+    denied_numbers: tuple[str, ...] = ()  # what denials were about, "" for one without a number
     spent: Rounds | None = None  # the highest rounds ever begun, those of undone evidence too; None: these are
     spent_slots: int = 0  # the highest slot number ever given; a number stands for one thing for ever
     fallback_used: bool = False
+    watched: bool = False  # ordered through a channel in shadow: followed, and nothing of it is ever sent
+    rung: int = 0  # of the ladder of fallbacks; 0 in what was stored before there were several: see `way`
     config: str = ""  # the configuration version it was accepted under
 
     @property
     def slot(self) -> Slot | None:
         """The appointment in force, the newest one."""
         return self.slots[-1] if self.slots else None
+
+    @property
+    def way(self) -> int:
+        """Which of the channel's ways the packet goes, or went: 0 is the first, 1 the first fallback."""
+        return self.rung or int(self.fallback_used)
 
     @property
     def is_over(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from referral_engine.loop import payer
 from referral_engine.loop.causes import can_reach
 from referral_engine.loop.effects import (
     NOTICES_TO_SPECIALIST,
@@ -24,6 +25,7 @@ from referral_engine.loop.referral import Document, Finality, Referral
 from referral_engine.loop.states import Appointment, Authorization, Closure, Dispatch, Ending, Note, Outreach, State
 from referral_engine.loop.tracks import Cause
 
+GAP: Final = "interoperability gap"  # how a task's reason begins where an office cannot, or does not, send notes
 Effects = tuple[Effect, ...]
 Entering = Callable[[Referral, Cause, Policy], Effects]
 Passing = Callable[[Referral, int, Policy], Effects]  # the stage of the clock, from 0
@@ -49,7 +51,6 @@ def task(kind: TaskKind, reason: str, *, urgent: bool = False) -> OpenTask:
     return OpenTask(kind=kind, reason=reason, urgent=urgent)
 
 
-_WITHOUT_FIRST_ORDER: Final = Withdraw(purposes=frozenset({Purpose.ORDER}))
 _WITHOUT_ORDERS: Final = Withdraw(purposes=ORDERS)
 _WITHOUT_TEXTS: Final = Withdraw(purposes=TO_PATIENT)
 _WITHOUT_QUESTION: Final = Withdraw(purposes=frozenset({Purpose.ATTENDED_PROMPT}))
@@ -83,7 +84,7 @@ def _packet_queued(referral: Referral, cause: Cause, _: Policy) -> Effects:
     fallback = cause is Cause.FALLBACK
     purpose = Purpose.FALLBACK_ORDER if fallback else Purpose.ORDER
     order = to_specialist(purpose, referral.order.message)
-    return (_WITHOUT_FIRST_ORDER, order, _RELEASED) if fallback else (order, _RELEASED)
+    return (_WITHOUT_ORDERS, order, _RELEASED) if fallback else (order, _RELEASED)
 
 
 def _packet_received(referral: Referral, cause: Cause, _: Policy) -> Effects:
@@ -112,26 +113,8 @@ def _undeliverable(referral: Referral, _: Cause, __: Policy) -> Effects:
     return () if referral.is_over else (told,)
 
 
-def _authorization_required(referral: Referral, _: Cause, __: Policy) -> Effects:
-    told = (to_ehr(Purpose.PROVIDER_NOTICE, "held"),) if referral.hold.notify else ()
-    return (task(TaskKind.PREAUTH, f"held: {referral.hold.reason or 'pre-authorization'}"), *told)
-
-
-def _authorization_pending(referral: Referral, cause: Cause, policy: Policy) -> Effects:
-    request = Send(to=Recipient.PAYER, purpose=Purpose.AUTHORIZATION_REQUEST, message=referral.order.message)
-    return (request, *_authorization_required(referral, cause, policy))
-
-
-def _authorization_denied(_: Referral, __: Cause, ___: Policy) -> Effects:
-    return (
-        to_ehr(Purpose.PROVIDER_NOTICE, "authorization denied"),
-        Send(to=Recipient.BILLING, purpose=Purpose.BILLING_NOTICE, about="authorization denied"),
-        task(TaskKind.PREAUTH, "denied: only a new authorization can answer it"),
-    )
-
-
-def _authorization_expired(_: Referral, __: Cause, ___: Policy) -> Effects:
-    return (task(TaskKind.PREAUTH, "the authorization ends before the booked date"),)
+def _held_again(_: Referral, cause: Cause, __: Policy) -> Effects:
+    return (_WITHOUT_ORDERS,) if cause is Cause.HELD_AGAIN else ()
 
 
 def _unreachable(_: Referral, __: Cause, ___: Policy) -> Effects:
@@ -170,7 +153,7 @@ def _kept(_: Referral, __: Cause, ___: Policy) -> Effects:
 def _note_requested(_: Referral, __: Cause, policy: Policy) -> Effects:
     reason = "no note: request the records by fax or exchange"
     if not policy.capabilities.can_send_notes:
-        reason = "interoperability gap: this office cannot send notes, request the records by fax or exchange"
+        reason = f"{GAP}: this office cannot send notes, request the records by fax or exchange"
     return (to_specialist(Purpose.RECORDS_REQUEST), task(TaskKind.RECORDS_REQUEST, reason))
 
 
@@ -223,12 +206,15 @@ def _ended(referral: Referral, _: Cause, __: Policy) -> Effects:
 
 ENTERING: Final[Mapping[str, Mapping[State, Entering]]] = {
     "authorization": {
-        Authorization.REQUIRED: _authorization_required,
-        Authorization.PENDING: _authorization_pending,
-        Authorization.DENIED: _authorization_denied,
-        Authorization.EXPIRED: _authorization_expired,
+        Authorization.NOT_REQUIRED: payer.not_required,
+        Authorization.REQUIRED: payer.required,
+        Authorization.PENDING: payer.pending,
+        Authorization.APPROVED: payer.approved,
+        Authorization.DENIED: payer.denied,
+        Authorization.EXPIRED: payer.expired,
     },
     "dispatch": {
+        Dispatch.HELD: _held_again,
         Dispatch.QUEUED: _packet_queued,
         Dispatch.RECEIVED: _packet_received,
         Dispatch.ACCEPTED: _accepted,
@@ -292,14 +278,16 @@ def _attended(referral: Referral, _: int, __: Policy) -> Effects:
     return (task(TaskKind.CALL_PATIENT, "ask whether the visit took place"),)
 
 
-def _note_ping(_: Referral, stage: int, __: Policy) -> Effects:
+def _note_ping(_: Referral, stage: int, policy: Policy) -> Effects:
+    if not policy.capabilities.can_send_notes:
+        return ()  # moves the note track, which asks for the records
     ping: Effects = (to_specialist(Purpose.NOTE_PING),)
     return (*ping, task(TaskKind.CHASE_NOTE, "the visit is over and no note has come")) if stage else ping
 
 
-def _hold_billing(_: Referral, __: int, ___: Policy) -> Effects:
-    billing = Send(to=Recipient.BILLING, purpose=Purpose.BILLING_NOTICE, about="held without an authorization")
-    return (task(TaskKind.BILLING, "held without an authorization: billing takes it up"), billing)
+def _note_physician(_: Referral, __: int, ___: Policy) -> Effects:
+    gap = task(TaskKind.RECORDS_REQUEST, f"{GAP}: no note has come although the records were requested")
+    return (to_ehr(Purpose.PROVIDER_NOTICE, "no note"), gap)
 
 
 def _asks(kind: TaskKind, reason: str) -> Passing:
@@ -322,10 +310,11 @@ PASSING: Final[Mapping[Kind, Passing]] = {
     Kind.NOTE_PING:           _note_ping,
     Kind.NOTE_WATCH:          lambda _, __, ___: (),  # the door matches parked messages again
     Kind.NOTE_REQUEST:        lambda _, __, ___: (),  # moves the note track, which does the rest
-    Kind.NOTE_PHYSICIAN:      lambda _, __, ___: (to_ehr(Purpose.PROVIDER_NOTICE, "no note"),),
+    Kind.NOTE_PHYSICIAN:      _note_physician,
     Kind.CLOSURE_ACCEPTED:    _asks(TaskKind.UNDELIVERABLE_EHR, "the EHR has not accepted the closure"),
-    Kind.HOLD_REMIND:         _asks(TaskKind.PREAUTH, "still held: no authorization has come"),
-    Kind.HOLD_BILLING:        _hold_billing,
+    Kind.HOLD_REMIND:         payer.still_held,
+    Kind.HOLD_BILLING:        payer.held_too_long,
+    Kind.AUTHORIZATION_ENDS:  lambda _, __, ___: (),  # moves the authorization track, which does the rest
     Kind.CANCEL_CONFIRM:      _asks(TaskKind.CALL_SPECIALIST, "the office has not confirmed the cancellation"),
     Kind.REBOOK:              _asks(TaskKind.NO_SHOW_REVIEW, "no new appointment since the no-show"),
 }

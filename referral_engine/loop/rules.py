@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from referral_engine.base.values import replace
+from referral_engine.loop import authorizing
 from referral_engine.loop.causes import causes, is_superseded, is_unheard_of
 from referral_engine.loop.clocks import STAGES_MAX, runs
 from referral_engine.loop.corrections import corrections
@@ -83,7 +84,7 @@ _SILENT_OUTREACH: Final = frozenset({Outreach.UNREACHABLE, Outreach.OPTED_OUT})
 
 def decide(referral: Referral, event: Event, policy: Policy) -> Decision:
     """What `event` means for `referral`.  Every event is legal; what no table foresees becomes an anomaly."""
-    if isinstance(event, DeadlinePassed) and _too_late(referral, event):
+    if isinstance(event, DeadlinePassed) and _too_late(referral, event, policy):
         return Decision(referral=referral, moves=(), effects=(), anomalies=())
     if isinstance(event, EvidenceUndone):
         return _undone(referral, event)
@@ -94,6 +95,7 @@ def decide(referral: Referral, event: Event, policy: Policy) -> Decision:
         changes |= begun(referral, moves, event.at)
     after = replace(referral, **changes) if changes else referral
     effects = _owed(after, moves, policy) + _answered(referral, after, event, found, policy)
+    effects += authorizing.owed(referral, after, event, policy)
     if anomalies:
         effects += (task(TaskKind.ANOMALY, anomalies[0]),)
     if after.patient.deceased or after.closure is not Closure.OPEN:
@@ -112,9 +114,9 @@ def _undone(referral: Referral, event: EvidenceUndone) -> Decision:
     return Decision(referral=after, moves=moves, effects=corrections(referral, event), anomalies=())
 
 
-def _too_late(referral: Referral, event: DeadlinePassed) -> bool:
+def _too_late(referral: Referral, event: DeadlinePassed, policy: Policy) -> bool:
     """Whether a clock that ran out has nothing to say any more: the tracks moved on, or the visit has begun."""
-    if not runs(event.kind, referral):
+    if event.kind in policy.off or not runs(event.kind, referral):
         return True
     slot = referral.slot
     return event.kind in _REMINDERS and slot is not None and event.at >= slot.starts_at
@@ -150,7 +152,8 @@ def _move(referral: Referral, found: tuple[Cause, ...], changes: Changes) -> tup
             changes[track] = target
             moves.append(Move(track, state, target, cause))
             if track == "dispatch" and target is Dispatch.QUEUED:
-                changes["fallback_used"] = cause is Cause.FALLBACK  # once for each release
+                way = referral.way + 1 if cause is Cause.FALLBACK else 0  # each once for each release
+                changes |= {"rung": way, "fallback_used": way > 0}
     _finish(referral, changes, moves, anomalies)
     return tuple(moves), tuple(anomalies)
 
@@ -231,6 +234,9 @@ def _settled(before: Referral, event: DeliverySettled) -> tuple[Effect, ...]:
     cancel = (to_specialist(Purpose.CANCEL),) if outran else ()
     if event.outcome not in (Outcome.FAILED, Outcome.UNKNOWN):
         return cancel
+    again = event.purpose in ORDERS and before.dispatch is Dispatch.UNDELIVERABLE and not before.is_over
+    if again and event.outcome is Outcome.FAILED:  # a person let it be tried once more
+        return (task(TaskKind.UNDELIVERABLE, "the packet could not be delivered this time either"),)
     if event.outcome is Outcome.FAILED and event.to is Recipient.PATIENT and before.outreach in _SILENT_OUTREACH:
         return (task(TaskKind.CALL_PATIENT, "the message to the patient bounced"),)
     return cancel + _undelivered(event)

@@ -18,7 +18,11 @@ class Cause(StrEnum):
     AUTHORIZATION_DENIED = "authorization denied"
     AUTHORIZATION_EXPIRED = "authorization expired"
     AUTHORIZATION_WAIVED = "authorization waived"
+    AUTHORIZATION_COVERS = "authorization covers the visit"
+    DENIAL_OVERRULED = "denial overruled"
     RELEASED = "released"
+    HELD_AGAIN = "held again"
+    OUTRAN_HOLD = "packet had left already"
     PACKET_SENT = "packet sent"
     PACKET_RECEIVED = "packet received"
     PACKET_FAILED = "packet failed"
@@ -59,27 +63,37 @@ AUTHORIZATION: Final[Table] = {
     (Authorization.NOT_REQUIRED, C.AUTHORIZATION_REQUIRED):  Authorization.REQUIRED,
     (Authorization.NOT_REQUIRED, C.AUTHORIZATION_REQUESTED): Authorization.PENDING,
     (Authorization.NOT_REQUIRED, C.AUTHORIZATION_APPROVED):  Authorization.APPROVED,
+    (Authorization.NOT_REQUIRED, C.AUTHORIZATION_DENIED):    Authorization.DENIED,
     (Authorization.REQUIRED,     C.AUTHORIZATION_REQUESTED): Authorization.PENDING,
     (Authorization.REQUIRED,     C.AUTHORIZATION_APPROVED):  Authorization.APPROVED,
     (Authorization.REQUIRED,     C.AUTHORIZATION_DENIED):    Authorization.DENIED,
     (Authorization.REQUIRED,     C.AUTHORIZATION_WAIVED):    Authorization.NOT_REQUIRED,
+    (Authorization.PENDING,      C.AUTHORIZATION_REQUESTED): Authorization.PENDING,
     (Authorization.PENDING,      C.AUTHORIZATION_APPROVED):  Authorization.APPROVED,
     (Authorization.PENDING,      C.AUTHORIZATION_DENIED):    Authorization.DENIED,
     (Authorization.PENDING,      C.AUTHORIZATION_WAIVED):    Authorization.NOT_REQUIRED,
+    (Authorization.APPROVED,     C.AUTHORIZATION_REQUIRED):  Authorization.REQUIRED,
+    (Authorization.APPROVED,     C.AUTHORIZATION_REQUESTED): Authorization.PENDING,
     (Authorization.APPROVED,     C.AUTHORIZATION_APPROVED):  Authorization.APPROVED,
     (Authorization.APPROVED,     C.AUTHORIZATION_DENIED):    Authorization.DENIED,
     (Authorization.APPROVED,     C.AUTHORIZATION_EXPIRED):   Authorization.EXPIRED,
     (Authorization.DENIED,       C.AUTHORIZATION_APPROVED):  Authorization.APPROVED,
+    (Authorization.DENIED,       C.DENIAL_OVERRULED):        Authorization.NOT_REQUIRED,
+    (Authorization.EXPIRED,      C.AUTHORIZATION_REQUIRED):  Authorization.REQUIRED,
+    (Authorization.EXPIRED,      C.AUTHORIZATION_REQUESTED): Authorization.PENDING,
     (Authorization.EXPIRED,      C.AUTHORIZATION_APPROVED):  Authorization.APPROVED,
     (Authorization.EXPIRED,      C.AUTHORIZATION_DENIED):    Authorization.DENIED,
     (Authorization.EXPIRED,      C.AUTHORIZATION_WAIVED):    Authorization.NOT_REQUIRED,
+    (Authorization.EXPIRED,      C.AUTHORIZATION_COVERS):    Authorization.APPROVED,
 }
 
 DISPATCH: Final[Table] = {
     (Dispatch.HELD,          C.RELEASED):        Dispatch.QUEUED,
+    (Dispatch.HELD,          C.OUTRAN_HOLD):     Dispatch.RECEIVED,
     (Dispatch.HELD,          C.ACCEPTED):        Dispatch.ACCEPTED,
     (Dispatch.HELD,          C.FOUND):           Dispatch.ACCEPTED,
     (Dispatch.HELD,          C.DECLINED):        Dispatch.DECLINED,
+    (Dispatch.QUEUED,        C.HELD_AGAIN):      Dispatch.HELD,
     (Dispatch.QUEUED,        C.PACKET_SENT):     Dispatch.SENT,
     (Dispatch.QUEUED,        C.PACKET_RECEIVED): Dispatch.RECEIVED,
     (Dispatch.QUEUED,        C.PACKET_FAILED):   Dispatch.UNDELIVERABLE,
@@ -214,7 +228,8 @@ CLOSURE: Final[Table] = {
 
 # Rows that are taken although no plan has them: real life needs them, so they are marked on the timeline.
 OFF_PATH: Final = frozenset({
-    (Dispatch.HELD, C.ACCEPTED), (Dispatch.UNDELIVERABLE, C.PACKET_RECEIVED), (Dispatch.UNDELIVERABLE, C.ACCEPTED),
+    (Dispatch.HELD, C.ACCEPTED), (Dispatch.HELD, C.OUTRAN_HOLD),
+    (Dispatch.UNDELIVERABLE, C.PACKET_RECEIVED), (Dispatch.UNDELIVERABLE, C.ACCEPTED),
     (Appointment.NONE, C.MISSED), (Appointment.NONE, C.ATTENDED), (Appointment.CANCELLED, C.ATTENDED),
     (Appointment.NO_SHOW, C.ATTENDED), (Closure.ENDED, C.NOTE_FINAL), (Closure.ENDED, C.NOTE_CORRECTED),
 })
@@ -243,6 +258,8 @@ SILENT: Final = frozenset(
     | {(state, cause) for state in (Dispatch.HELD,) for cause in (C.PACKET_SENT, C.PACKET_RECEIVED, C.PACKET_FAILED)}
     | {(state, C.PACKET_FAILED) for state in (Dispatch.RECEIVED, Dispatch.ACCEPTED, Dispatch.UNDELIVERABLE)}
     | {(Dispatch.HELD, C.FALLBACK)}
+    | {(state, C.HELD_AGAIN) for state in Dispatch if state is not Dispatch.QUEUED}
+    | {(state, C.OUTRAN_HOLD) for state in Dispatch if state is not Dispatch.HELD}
     | {(state, C.FOUND) for state in Dispatch if state is not Dispatch.HELD}
     | {(state, cause) for state in Outreach for cause in CONCERNS["outreach"] if (state, cause) not in OUTREACH}
     | {(state, C.NOTE_REQUESTED) for state in (Note.REQUESTED, Note.FINAL, Note.CORRECTED)}

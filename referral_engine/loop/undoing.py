@@ -7,7 +7,7 @@ in both histories keeps its number, and what happens only without the messages g
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -15,7 +15,14 @@ import msgspec
 from referral_engine.base.values import replace
 from referral_engine.loop.clocks import deadlines
 from referral_engine.loop.effects import CloseTasks, Effect, OpenTask, Send, TaskKind
-from referral_engine.loop.events import DeadlinePassed, Event, EvidenceUndone, ReferralOrdered, TaskClosed
+from referral_engine.loop.events import (
+    ClocksMigrated,
+    DeadlinePassed,
+    Event,
+    EvidenceUndone,
+    ReferralOrdered,
+    TaskClosed,
+)
 from referral_engine.loop.policy import Policy
 from referral_engine.loop.referral import Referral, Rounds
 from referral_engine.loop.rules import Decision, decide
@@ -60,8 +67,15 @@ class Undone(msgspec.Struct, frozen=True, kw_only=True):
     pointless: frozenset[TaskKind]  # tasks that are open, and would not be
 
 
-def first_of(event: ReferralOrdered, stored: Referral) -> Referral:
-    """The referral as it stood before its first event."""
+PolicyOf = Callable[[Referral], Policy]  # the policy of a referral by the configuration it names
+
+
+def first_of(event: ReferralOrdered, stored: Referral, events: Iterable[Event] = ()) -> Referral:
+    """The referral as it stood before its first event.
+
+    events: its history, which says under which configuration it began.
+    """
+    migrated = next((one.was for one in events if isinstance(one, ClocksMigrated)), stored.config)
     return Referral(
         id=stored.id,
         channel=stored.channel,
@@ -69,15 +83,24 @@ def first_of(event: ReferralOrdered, stored: Referral) -> Referral:
         order=event.order,
         hold=event.hold,
         duplicate_of=event.duplicate_of,
-        config=stored.config,
+        watched=stored.watched,
+        config=migrated,
     )
 
 
-def replayed(first: Referral, events: Iterable[Event], policy: Policy) -> Referral:
+def replayed(first: Referral, events: Iterable[Event], policy: Policy | PolicyOf) -> Referral:
     """The referral after all its events, as they happened."""
+    policy_of = always(policy)
     for event in events:
-        first = decide(first, event, policy).referral
+        first = decide(first, event, policy_of(first)).referral
     return first
+
+
+def always(policy: Policy | PolicyOf) -> PolicyOf:
+    """The policy at each point of a history: one for all of it, or as the configuration of that time says."""
+    if not isinstance(policy, Policy):
+        return policy
+    return lambda _referral: policy
 
 
 def standing(events: Sequence[Event], messages: Collection[int]) -> tuple[bool, ...]:
@@ -95,9 +118,10 @@ def standing(events: Sequence[Event], messages: Collection[int]) -> tuple[bool, 
     return tuple(reversed(kept))
 
 
-def without(first: Referral, events: Sequence[Event], messages: Collection[int], policy: Policy) -> Undone:
+def without(first: Referral, events: Sequence[Event], messages: Collection[int], policy: Policy | PolicyOf) -> Undone:
     """The history of `events` without what `messages` said in it."""
-    decisions = _decided(first, events, policy)
+    policy_of = always(policy)
+    decisions = _decided(first, events, policy_of)
     spent, spent_slots = _spent(first, decisions)
     counts = standing(events, messages)
     state, before = first, first
@@ -108,9 +132,9 @@ def without(first: Referral, events: Sequence[Event], messages: Collection[int],
         again: tuple[Effect, ...] = ()
         if counts[at] and isinstance(event, EvidenceUndone):
             again = made.effects  # its corrections hold
-        elif counts[at] and _happens(state, event, policy):
+        elif counts[at] and _happens(state, event, policy_of(state)):
             state = _numbered(state, before, made.referral, (spent, spent_slots))
-            decision = decide(state, event, policy)
+            decision = decide(state, event, policy_of(state))
             state, again = decision.referral, decision.effects
         open_without.hear(event, again, at)
         wrong.append(tuple(one for one in made.effects if isinstance(one, Send) and one not in again))
@@ -128,10 +152,10 @@ def without(first: Referral, events: Sequence[Event], messages: Collection[int],
 _NOTHING_TO_DO: Final = frozenset({Closure.CLOSED, Closure.ENDED})
 
 
-def _decided(first: Referral, events: Sequence[Event], policy: Policy) -> list[Decision]:
+def _decided(first: Referral, events: Sequence[Event], policy_of: PolicyOf) -> list[Decision]:
     made: list[Decision] = []
     for event in events:
-        decision = decide(first, event, policy)
+        decision = decide(first, event, policy_of(first))
         first = decision.referral
         made.append(decision)
     return made

@@ -49,6 +49,8 @@ _NOTICES: Final[Mapping[str, str]] = MappingProxyType({
     "declined":             "The specialist declined the referral. Please choose another specialist.",
     "held":                 "The referral is held until the payer has authorized it. Nothing has been sent yet.",
     "authorization denied": "The payer denied the authorization. The referral was not sent.",
+    "authorization denied after sending":
+                            "The payer denied the authorization after the referral had been sent.",
     "no-show":              "The patient did not attend the appointment.",
     "taken back":           "An earlier notice about this referral was a mistake. It is taken back.",
     "no note":              "No consult note has come in spite of a request. Please consider another specialist.",

@@ -17,6 +17,7 @@ from referral_engine.loop.states import Urgency
 from referral_engine.render.carried import own_groups, read_carried
 from referral_engine.render.setting import Setting
 from referral_engine.render.specialist import QUESTIONS
+from referral_engine.render.ways import way_taken
 
 EVERYTHING: Final = ("order", "demographics", "insurance", "notes")
 PACKETS: Final = ORDERS | {Purpose.ORDER_CHANGE, Purpose.SECOND_NOTICE}  # carry the order; the others only ask
@@ -86,11 +87,7 @@ def packet(send: Send, referral: Referral, setting: Setting) -> list[Block]:
 
 def _chosen(setting: Setting, referral: Referral, send: Send) -> tuple[str, ...]:
     """The parts the analyst wants on paper."""
-    channel = setting.specialist()
-    by_fallback = send.purpose is Purpose.FALLBACK_ORDER or (
-        send.purpose is not Purpose.ORDER and referral.fallback_used
-    )
-    transport = channel.fallback if by_fallback and channel.fallback is not None else channel.transport
+    _, transport = way_taken(send, referral, setting.specialist())
     return transport.attach if isinstance(transport, FaxTransport) else EVERYTHING
 
 

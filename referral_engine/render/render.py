@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, assert_never
 
-from referral_engine.channels.channel import Channel, FaxTransport, MllpTransport, SpoolTransport, Transport
+from referral_engine.channels.channel import FaxTransport, MllpTransport, SpoolTransport
 from referral_engine.loop.effects import Purpose, Recipient, Send
 from referral_engine.loop.referral import Referral
 from referral_engine.render import documents, ehr, notices
 from referral_engine.render.patient import patient_message
 from referral_engine.render.setting import Rendered, Setting
 from referral_engine.render.specialist import to_specialist
+from referral_engine.render.ways import way_taken
 from referral_engine.render.x360 import to_360x
 
 __all__ = ["Rendered", "Setting", "render"]
@@ -60,7 +61,7 @@ def render(send: Send, referral: Referral, setting: Setting) -> Rendered:
 def _for_specialist(send: Send, referral: Referral, setting: Setting) -> Rendered:
     """The channel's own way: HL7 over MLLP, or a packet on paper."""
     channel = setting.specialist()
-    lane, transport = _way(send, referral, channel)
+    lane, transport = way_taken(send, referral, channel)
     match transport:
         case MllpTransport():
             return Rendered(lane=lane, transport="mllp", body=to_specialist(send, referral, setting, transport))
@@ -72,14 +73,3 @@ def _for_specialist(send: Send, referral: Referral, setting: Setting) -> Rendere
             return Rendered(lane=lane, transport="spool", body=fax_packet(send, referral, setting, transport))
         case _:
             assert_never(transport)
-
-
-def _way(send: Send, referral: Referral, channel: Channel) -> tuple[str, Transport]:
-    """The lane and the transport: what follows an order goes the way the order went."""
-    fallback = channel.fallback
-    if fallback is None:
-        return channel.name, channel.transport
-    by_fallback = send.purpose in (Purpose.FALLBACK_ORDER, Purpose.RECORDS_REQUEST) or (
-        send.purpose is not Purpose.ORDER and referral.fallback_used
-    )
-    return (f"{channel.name}/fallback", fallback) if by_fallback else (channel.name, channel.transport)

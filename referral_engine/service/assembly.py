@@ -3,95 +3,49 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Final, TypeVar, cast
 
 import structlog
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
 from referral_engine import __version__
-from referral_engine.base.clock import EPOCH, Clock, ManualClock, to_micros
-from referral_engine.base.errors import ConfigError, JournalLost, Problem
-from referral_engine.base.watch import Readings
+from referral_engine.base.clock import EPOCH, ManualClock, to_micros
+from referral_engine.base.errors import JournalLost
 from referral_engine.channels.book import Book
-from referral_engine.channels.engine import Tls
 from referral_engine.journal.place import look_at_place
-from referral_engine.journal.room import Disk
-from referral_engine.loop.policy import Duration, Unit
 from referral_engine.service.clock import GuardedClock, TrustedClock, WatchedClock
 from referral_engine.service.context import Answers, Context, Questions
 from referral_engine.service.control import Control, Question
 from referral_engine.service.door import Door
-from referral_engine.service.executor import Executor, ThreadExecutor
+from referral_engine.service.executor import ThreadExecutor
 from referral_engine.service.files import read_or_make_key
 from referral_engine.service.home import Home
+from referral_engine.service.host import Host
 from referral_engine.service.keeping import Keeping
-from referral_engine.service.listener import MllpListener
-from referral_engine.service.notify import Notify
-from referral_engine.service.places import Places
-from referral_engine.service.ports import listeners_of
+from referral_engine.service.listening import Listening
 from referral_engine.service.pulse import Pulse
+from referral_engine.service.reload_shapes import InForce
+from referral_engine.service.reloading import Reloading
+from referral_engine.service.running import Running, tick_of, warn_of_permissions
 from referral_engine.service.sweeper import Sweeper
-from referral_engine.transports.lane_set import Lane, LaneSet, Surroundings, lanes_of
-from referral_engine.transports.mllp import CONNECT_SECONDS_MAX, Endpoint
-from referral_engine.transports.reactor import Reactor, Timer
-from referral_engine.transports.spool import InThread
-from referral_engine.transports.tls import client_context, server_context
+from referral_engine.service.ways import Ways
+from referral_engine.service.world import Part, World
+from referral_engine.transports.lane_set import LaneSet
+from referral_engine.transports.reactor import Timer
 
 EXIT_FENCED: Final = 74  # the journal cannot be trusted: a person must look before a restart
-EXIT_LOST: Final = 1  # the journal's process is gone: systemd starts both again
+EXIT_LOST: Final = 1  # the journal's process is gone, or apart from us: systemd starts both again
 EXIT_CONFIG: Final = 78  # the files are wrong
 STOP_STEP_SECONDS: Final = 1.4  # for each step of stopping, so that three of them stay below five seconds
-
-Part = Callable[[Context, Reactor], Callable[[], "Deferred[None] | None"]]  # starts something, gives the way to stop it
-T = TypeVar("T")
 VIEWS: Final = "referral_engine.service.views"  # read late: a daemon without questions is still a daemon
 
-_SECONDS: Final = {
-    Unit.SECONDS: 1.0, Unit.MINUTES: 60.0, Unit.HOURS: 3600.0, Unit.DAYS: 86400.0,
-    Unit.BUSINESS_HOURS: 3600.0, Unit.BUSINESS_DAYS: 86400.0,
-}  # fmt: skip
+T = TypeVar("T")
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What a daemon is handed: nothing in it is read from the machine elsewhere."""
-
-    reactor: Reactor
-    clock: Clock
-    places: Places
-    chance: Callable[[], float]  # draws from [0, 1)
-    notify: Notify = field(default_factory=lambda: Notify(None))
-    watchdog_seconds: float = 0.0
-    engine_file: str = ""  # where the book was read from: the journal gets a process of its own; "": it stays here
-    executor: Executor | None = None  # for a journal that stays here; None: a thread of its own
-    threads: Callable[[str], Executor] | None = None  # for a spool directory; None: a thread each
-    tick_seconds: float | None = None  # None: as the book says
-    room: Callable[[str], Disk] | None = None  # looks at the journal's disk; None: nobody watches it
-    readings: Callable[[], Readings] | None = None  # the machine's counters; None: `clock` is moved, and always right
-
-
-@dataclass(slots=True)
-class _Running:
-    """What has been started; all of it is stopped in the other direction."""
-
-    door: Door
-    lanes: LaneSet
-    sweeper: Sweeper
-    pulse: Pulse
-    control: Control
-    keeping: Keeping
-    listeners: list[MllpListener]
-    stops: list[Callable[[], Deferred[None] | None]] = field(default_factory=list)
 
 
 class Daemon:
@@ -109,8 +63,9 @@ class Daemon:
         self._parts = parts
         self._executor = world.executor or ThreadExecutor(world.reactor)
         self._clock: WatchedClock = TrustedClock(world.clock)
-        self._spools: dict[str, Executor] = {}
-        self._running: _Running | None = None
+        self._running: Running | None = None
+        self._reloading: Reloading | None = None
+        self._wanted = False  # a signal came before the start was over
         self._stopping = False
 
     def start(self) -> Deferred[None]:
@@ -124,7 +79,7 @@ class Daemon:
     @property
     def ports(self) -> dict[str, int]:
         """Listener to the port it is bound to."""
-        return {} if self._running is None else {one.settings.name: one.port for one in self._running.listeners}
+        return {} if self._running is None else self._running.listening.ports()
 
     @property
     def control_path(self) -> str:
@@ -135,7 +90,14 @@ class Daemon:
     def context(self) -> Context:
         """What questions may use; only once it is started."""
         assert self._running is not None, "start first"
-        return Context(door=self._running.door, book=self._book, clock=self._clock, status=self.status)
+        return self._running.context
+
+    def reload(self) -> None:
+        """SIGHUP: take up the files as they are now."""
+        if self._reloading is not None and self._reloading.in_force.number:
+            self._reloading.hang_up()
+        else:
+            self._wanted = True
 
     def poke_lanes(self) -> None:
         """Let every courier look for work now: the clock was moved."""
@@ -151,7 +113,7 @@ class Daemon:
             and not self._stopping
             and not running.door.fenced
             and running.pulse.fresh
-            and all(listener.listening for listener in running.listeners)
+            and running.listening.listening
         )
 
     def status(self) -> dict[str, object]:
@@ -159,12 +121,13 @@ class Daemon:
         running = self._running
         if running is None:
             return {"ready": False, "version": __version__}
-        counts = running.door.counts
+        counts, reloading = running.door.counts, self._reloading
         return {
             "ready": self.ready,
             "version": __version__,
-            "config": self._book.version,
-            "listeners": [listener.status() for listener in running.listeners],
+            "config": running.context.book.version,
+            "configuration": {"version": self._book.version} if reloading is None else reloading.status(),
+            "listeners": running.listening.status(),
             "lanes": running.lanes.status(),
             "door": {
                 "backlog": running.door.backlog,
@@ -182,16 +145,8 @@ class Daemon:
             **running.keeping.status(),
         }
 
-    def _arrivals(self) -> int:
-        """Messages that ever came in."""
-        return sum(one.counts.frames for one in self._running.listeners) if self._running is not None else 0
-
     async def _start(self) -> None:
         world, engine = self._world, self._book.engine
-        contexts = [
-            None if one.tls is None else server_context(one.tls, world.places.credential, f"listener {one.name}")
-            for one in engine.listeners
-        ]
         key_file = engine.journal.key_file
         key = read_or_make_key(world.places.kept(key_file)) if key_file else None
         path = world.places.kept(engine.journal.path)
@@ -209,53 +164,81 @@ class Daemon:
             return
         clock = TrustedClock(world.clock) if world.readings is None else GuardedClock(world.readings, opened.high_water)
         self._clock = clock
-        door = Door(host=home.host, clock=world.reactor, batch_max=engine.journal.batch_messages_max)
-        lanes = LaneSet(*self._lanes(door))
-        seconds = world.tick_seconds if world.tick_seconds is not None else seconds_of(engine.journal.tick)
-        listeners = listeners_of(self._book, contexts, door=door, timer=world.reactor, clock=clock)
-        running = self._running = _Running(
-            door=door,
-            lanes=lanes,
-            sweeper=Sweeper(
-                submit=door.submit,
-                timer=world.reactor,
-                every_seconds=seconds,
-                clock=clock,
-                backlog=lambda: door.backlog,
-                arrivals=self._arrivals,
-                quiet_seconds=engine.catch_up.quiet_seconds,
-            ),
-            pulse=Pulse(door=door, timer=world.reactor, notify=world.notify, watchdog_seconds=world.watchdog_seconds),
-            control=Control({}),
-            listeners=listeners,
-            keeping=Keeping(
-                engine=engine, path=path, door=door, listeners=listeners, timer=world.reactor, room=world.room
-            ),
-        )
         try:
-            self._open(running)
+            running = self._running = self._put_together(home.host, path)
+            await self._begin(running)
         except BaseException:
             await self._stop()
             raise
 
-    def _open(self, running: _Running) -> None:
+    def _put_together(self, host: Host, path: str) -> Running:
+        """Everything, and nothing of it open yet.  Raises ConfigError."""
+        world, book, clock = self._world, self._book, self._clock
+        engine = book.engine
+        door = Door(host=host, clock=world.reactor, batch_max=engine.journal.batch_messages_max)
+        ways = Ways(world, door, clock)
+        listening = Listening(door=door, reactor=world.reactor, clock=clock, credential=world.places.credential)
+        return Running(
+            door=door,
+            ways=ways,
+            lanes=LaneSet(ways.lanes(book), ways.surroundings),
+            sweeper=Sweeper(
+                submit=door.submit,
+                timer=world.reactor,
+                every_seconds=tick_of(book, world.tick_seconds),
+                clock=clock,
+                backlog=lambda: door.backlog,
+                arrivals=lambda: listening.frames,
+                quiet_seconds=engine.catch_up.quiet_seconds,
+            ),
+            pulse=Pulse(door=door, timer=world.reactor, notify=world.notify, watchdog_seconds=world.watchdog_seconds),
+            control=Control({}),
+            keeping=Keeping(
+                engine=engine, path=path, door=door, listening=listening, timer=world.reactor, room=world.room
+            ),
+            listening=listening,
+            context=Context(door=door, book=book, clock=clock, status=self.status),
+            tick_seconds=world.tick_seconds,
+        )
+
+    async def _begin(self, running: Running) -> None:
+        """Number the configuration before anything that cites it comes in, then open.  As `start` fails."""
+        world = self._world
+        if world.files is not None:
+            reloading = self._reloading = Reloading(
+                InForce(book=self._book, files=world.files),
+                door=running.door,
+                reader=world.reader,
+                prepare=running.prepare,
+                timer=world.reactor,
+                clock=self._clock,
+                notify=world.notify,
+                engine_file=world.engine_file,
+                apart=lambda: self._finish(EXIT_LOST),
+            )
+            await reloading.start()
+        if not self._stopping:  # no signal came while that was committed
+            self._open(running)
+
+    def _open(self, running: Running) -> None:
         """Open the doors to the world: listeners first, so that replies come in before deadlines fire."""
         door, reactor = running.door, self._world.reactor
         door.on_fenced.append(self._fenced)
         door.on_lanes.append(running.lanes.poke)
-        for listener in running.listeners:
-            door.on_batch.append(listener.flush)
-            door.on_room.append(listener.resume)
-            _listen(listener, reactor)
-        context = self.context
+        door.on_batch.append(running.listening.flush)
+        door.on_room.append(running.listening.resume)
+        running.listening.open(self._book)
+        warn_of_permissions(self._book)
+        context = running.context
         questions: dict[str, Question] = {
             "status": lambda _words: self.status(),
             "sweep": lambda words: _decide(running.sweeper, words),
             "verify": lambda _words: running.keeping.verify(),
         }
-        running.control.questions = questions | {
-            name: _bound(answer, context) for name, answer in self._questions.items()
-        }
+        questions |= {name: _bound(answer, context) for name, answer in self._questions.items()}
+        if self._reloading is not None:
+            questions |= self._reloading.questions()
+        running.control.questions = questions
         running.control.listen(reactor, self.control_path)
         running.stops = [part(context, reactor) for part in self._parts]
         running.lanes.start()
@@ -264,35 +247,9 @@ class Daemon:
         running.keeping.start()
         gc.collect()
         gc.freeze()  # what is here now stays for ever: the collector need not look at it again
-        self._world.notify.ready(f"{len(running.listeners)} listeners, configuration {self._book.version}")
-
-    def _lanes(self, door: Door) -> tuple[tuple[Lane, ...], Surroundings]:
-        world = self._world
-        surroundings = Surroundings(
-            submit=door.submit,
-            timer=world.reactor,
-            clock=self._clock,  # as the door records it: what is owed must not seem a year old
-            chance=world.chance,
-            dial=self._dial,
-            in_thread=self._in_thread,
-            directory=world.places.kept,
-        )
-        return lanes_of(self._book, surroundings), surroundings
-
-    def _dial(self, host: str, port: int, tls: Tls | None, owner: str) -> Endpoint:
-        """The way to a peer; names are looked up at each connection."""
-        plain = HostnameEndpoint(self._world.reactor, host, port, timeout=CONNECT_SECONDS_MAX)
-        if tls is None:
-            return cast("Endpoint", plain)
-        context = client_context(tls, host, self._world.places.credential, owner)
-        return cast("Endpoint", wrapClientTLS(context, cast("IStreamClientEndpoint", plain)))
-
-    def _in_thread(self, directory: str) -> InThread:
-        """A thread for each directory: a dead network drive holds up nobody else."""
-        if directory not in self._spools:
-            make = self._world.threads
-            self._spools[directory] = make(directory) if make else ThreadExecutor(self._world.reactor, "spool")
-        return self._spools[directory].run
+        self._world.notify.ready(f"{len(running.listening.listeners)} listeners, configuration {self._book.version}")
+        if self._wanted and self._reloading is not None:
+            self._reloading.hang_up()
 
     async def _stop(self) -> None:
         if self._stopping:
@@ -303,20 +260,21 @@ class Daemon:
         if running is None:
             await self._in_time(self._executor.stop())
             return
+        if self._reloading is not None:
+            self._reloading.stop()
         running.sweeper.stop()
         running.pulse.stop()
         running.keeping.stop()
-        ends = [self._in_time(listener.stop()) for listener in running.listeners]
+        ends = [self._in_time(stopped) for stopped in running.listening.stop()]
         ends += [self._in_time(maybeDeferred(stop)) for stop in running.stops]
         ends.append(self._in_time(running.lanes.stop()))
         for end in ends:
             await end
-        for listener in running.listeners:
-            listener.drop()
+        running.listening.drop()
         running.control.stop()
         await self._in_time(running.door.drain())
         await self._in_time(running.door.host.close())
-        for executor in [*self._spools.values(), self._executor]:
+        for executor in [*running.ways.executors, self._executor]:
             self._in_time(executor.stop())
         gc.unfreeze()
         _log.info("Stopped.")
@@ -328,8 +286,9 @@ class Daemon:
         """Law of the disk: say nothing, hang up, stop."""
         running = self._running
         assert running is not None, "only a running daemon has a door"
-        for listener in running.listeners:
-            listener.drop()
+        running.listening.drop()
+        if self._reloading is not None:
+            self._reloading.stop()
         running.sweeper.stop()
         running.pulse.stop()
         running.keeping.stop()
@@ -337,9 +296,13 @@ class Daemon:
         running.door.host.give_up()
         self._world.notify.status("fenced: the journal cannot be trusted")
         lost = running.door.fenced == JournalLost.__name__  # its process died; the disk is not to blame
-        self.exit_status = EXIT_LOST if lost else EXIT_FENCED
+        self._finish(EXIT_LOST if lost else EXIT_FENCED)
+
+    def _finish(self, exit_status: int) -> None:
+        """It cannot go on."""
+        self.exit_status = exit_status
         if not self.finished.called:
-            self.finished.callback(self.exit_status)
+            self.finished.callback(exit_status)
 
 
 def known_questions() -> Questions:
@@ -347,11 +310,6 @@ def known_questions() -> Questions:
     if find_spec(VIEWS) is None:
         return {}
     return cast("Questions", import_module(VIEWS).QUESTIONS)
-
-
-def seconds_of(duration: Duration) -> float:
-    """A duration in seconds; a business day is a day here, where only ticks are timed."""
-    return duration.amount * _SECONDS[duration.unit]
 
 
 def within(waiting: Deferred[T], seconds: float, timer: Timer) -> Deferred[bool]:
@@ -376,16 +334,3 @@ def _decide(sweeper: Sweeper, words: dict[str, object]) -> Deferred[object]:
 
 def _bound(answer: Answers, context: Context) -> Question:
     return lambda words: answer(context, words)
-
-
-def _listen(listener: MllpListener, reactor: Reactor) -> None:
-    """Open a port.  Raises ConfigError when somebody else has it."""
-    try:
-        listener.listen(reactor)
-    except CannotListenError as error:
-        settings = listener.settings
-        reason = getattr(error.socketError, "strerror", None) or type(error.socketError).__name__
-        sentence = f"listener {settings.name}: cannot listen on {settings.bind}:{settings.port}: {reason}"
-        raise ConfigError(
-            [Problem(file="conf/engine.toml", line=0, column=1, code="RUN2", sentence=sentence)]
-        ) from None

@@ -12,12 +12,12 @@ from referral_engine.channels.book import Book
 from referral_engine.service.door import Door
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Context:
     """The daemon as a question sees it."""
 
     door: Door  # .look(name) reads, .submit(input) changes
-    book: Book
+    book: Book  # the one in force; a reload puts another in its place
     clock: Clock
     status: Callable[[], dict[str, object]]  # what is known without the journal: listeners, lanes, door
 

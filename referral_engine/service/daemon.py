@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
@@ -13,14 +14,16 @@ from twisted.python.failure import Failure
 
 from referral_engine.base.errors import ConfigError, JournalError
 from referral_engine.channels.book import Book, read_book
-from referral_engine.channels.permissions import permissions
 from referral_engine.journal.room import look_at_disk
-from referral_engine.service.assembly import EXIT_CONFIG, EXIT_FENCED, Daemon, Part, World
+from referral_engine.service.assembly import EXIT_CONFIG, EXIT_FENCED, Daemon
+from referral_engine.service.child import Adopts
 from referral_engine.service.clock import MachineClock, install_monotonic
 from referral_engine.service.files import read_files
 from referral_engine.service.logs import start_logging
 from referral_engine.service.notify import notify_from, watchdog_seconds
 from referral_engine.service.places import places_from
+from referral_engine.service.reader import ProcessReader
+from referral_engine.service.world import Part, World
 from referral_engine.transports.reactor import MainReactor
 
 EXIT_BROKEN: Final = 1  # we are wrong: systemd may try again
@@ -47,15 +50,16 @@ def run_daemon(
     clock = MachineClock()
     start_logging(clock)
     try:
-        book: Book = read_book(read_files(engine_file), today=clock.now().date())
+        files = read_files(engine_file)
+        book: Book = read_book(files, today=clock.now().date())
     except ConfigError as error:
         complain(error)
         return EXIT_CONFIG
-    for where, permission in permissions(book):
-        _log.warning("MLLP leaves this machine without TLS, by permission.", where=where, reason=permission.reason)
     world = World(
         reactor=reactor,
         engine_file=engine_file,
+        files=files,
+        reader=ProcessReader(cast("Adopts", reactor), reactor),
         room=look_at_disk,
         clock=clock,
         readings=clock.readings,
@@ -66,6 +70,7 @@ def run_daemon(
     )
     daemon = Daemon(book, world, parts=parts)
     life = _Life(daemon, reactor, announce, complain)
+    signal.signal(signal.SIGHUP, lambda _signal, _frame: reactor.callFromThread(daemon.reload))  # wakes the reactor
     reactor.addSystemEventTrigger("before", "shutdown", daemon.stop)
     reactor.callWhenRunning(life.begin)
     daemon.finished.addCallback(life.over)

@@ -19,12 +19,15 @@ class Drained:
         self._backlog = backlog
         self._arrivals = arrivals
         self._quiet_seconds = quiet_seconds
-        self._window_seconds = max(min(MINUTE_SECONDS, quiet_seconds), 1.0)
         self._opened_at = 0.0
         self._counted_at = 0.0
         self._counted = 0
         self._calm = False
         self.hurried = False
+
+    def follow(self, quiet_seconds: float) -> None:
+        """The listeners must be open for so long from now on."""
+        self._quiet_seconds = quiet_seconds
 
     def opened(self, now: float) -> None:
         """The listeners are open, or were unreachable until now; reactor seconds."""
@@ -35,7 +38,7 @@ class Drained:
 
     def look(self, now: float) -> bool:
         """Whether the backlog is in, `now` in reactor seconds; look often."""
-        if now - self._counted_at >= self._window_seconds:
+        if now - self._counted_at >= max(min(MINUTE_SECONDS, self._quiet_seconds), 1.0):
             arrivals = self._arrivals()
             in_a_minute = (arrivals - self._counted) * MINUTE_SECONDS / (now - self._counted_at)
             self._calm = in_a_minute <= CALM_ARRIVALS_MAX

@@ -9,10 +9,11 @@ from typing import cast
 from referral_engine.base.clock import Clock
 from referral_engine.channels.book import Book
 from referral_engine.flow.step import Step
+from referral_engine.service.child import Adopts
 from referral_engine.service.executor import Executor
 from referral_engine.service.host import Host, open_here
 from referral_engine.service.ipc import Opened
-from referral_engine.service.process_host import Adopts, ProcessHost
+from referral_engine.service.process_host import ProcessHost
 from referral_engine.transports.reactor import Reactor
 
 

@@ -8,12 +8,14 @@ from typing import Generic, Protocol, TypeVar
 from twisted.internet.defer import Deferred, succeed
 
 from referral_engine.base.errors import Refused
+from referral_engine.channels.book import Book
 from referral_engine.flow.inputs import Input, Receipt
 from referral_engine.journal.journal import Journal
 from referral_engine.journal.reading import Reading
 from referral_engine.service.careful import Careful, note_beside
 from referral_engine.service.careful import Step as CarefulStep
 from referral_engine.service.executor import Executor
+from referral_engine.service.found import unpack
 from referral_engine.service.handling import Broken, Step, through
 from referral_engine.service.readings import READINGS
 from referral_engine.service.shapes import shape_scrub
@@ -31,6 +33,10 @@ class Host(Protocol):
 
     def look(self, name: str, words: Mapping[str, object]) -> Deferred[object]:
         """The JSON answer of one of `readings.READINGS`; fails with Refused, TookTooLong or JournalError."""
+        ...
+
+    def prepare(self, packed: bytes) -> Deferred[None]:
+        """Keep a configuration, as `found.pack` made it, until an input lets it be in force."""
         ...
 
     def ping(self) -> Deferred[None]:
@@ -65,13 +71,15 @@ class LocalHost(Generic[R]):
         executor: Executor,
         journal: Journal | None = None,
         careful: Careful | None = None,
+        offer: Callable[[Book], None] = lambda _book: None,
     ) -> None:
         """`step`, `read` and `journal` are only ever used inside `executor`; journal: what `close` closes.
 
-        careful: handles batches in the step's place, with a note of what is in hand.
+        careful: handles batches in the step's place, with a note of what is in hand. offer: the step's own.
         """
         self._step = step
         self._careful = careful
+        self._offer = offer
         self._read = read
         self._executor = executor
         self._journal = journal
@@ -91,6 +99,10 @@ class LocalHost(Generic[R]):
     def ask(self, question: Callable[[R], T]) -> Deferred[T]:
         """Any question, for whoever knows that the journal is here."""
         return self._executor.run(lambda: question(self._read()))
+
+    def prepare(self, packed: bytes) -> Deferred[None]:
+        """Read another configuration beforehand."""
+        return self._executor.run(lambda: self._offer(unpack(packed)))
 
     def ping(self) -> Deferred[None]:
         """A round trip."""
@@ -116,9 +128,17 @@ class LocalHost(Generic[R]):
         """Leave it as it is: a fenced journal does nothing by itself."""
 
 
+class OfferedStep(CarefulStep, Protocol):
+    """A door that takes another configuration."""
+
+    def offer(self, book: Book) -> None:
+        """Keep it until an input lets it be in force."""
+        ...
+
+
 async def open_here(
     executor: Executor,
-    make_step: Callable[[Journal], CarefulStep],
+    make_step: Callable[[Journal], OfferedStep],
     *,
     path: str,
     key: bytes | None,
@@ -129,4 +149,7 @@ async def open_here(
     journal = await executor.run(lambda: Journal.open(path, key, node=node, now=now))
     step = make_step(journal)
     careful = await executor.run(lambda: Careful(step, note_beside(path)))
-    return LocalHost(step=step, read=journal.read, executor=executor, journal=journal, careful=careful), journal
+    host = LocalHost(
+        step=step, read=journal.read, executor=executor, journal=journal, careful=careful, offer=step.offer
+    )
+    return host, journal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any, Final
 
 import msgspec
@@ -10,9 +9,7 @@ import msgspec
 from referral_engine.base.errors import Altered, JournalError, NoRoom, OutcomeUnknown, Refused, TookTooLong
 from referral_engine.flow.inputs import Input, Receipt
 from referral_engine.service.handling import Broken
-
-LENGTH: Final = struct.Struct(">I")
-MESSAGE_BYTES_MAX: Final = 0xFFFF_FFFF  # what a length can say; the door's high-water mark is far below it
+from referral_engine.service.lengths import LENGTH
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
@@ -31,6 +28,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
 
     now: int
     inputs: list[Input]
+
+
+class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag="prepare"):
+    """Keep a configuration that was read beforehand; it comes in force by an input, or not at all."""
+
+    book: bytes  # `found.pack`, made by a process of ours
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True, tag="look"):
@@ -73,7 +76,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, tag="told"):
-    """The answer to a question, a ping, an anchor, a close."""
+    """The answer to a question, a preparation, a ping, an anchor, a close."""
 
     answer: Any = None
 
@@ -85,7 +88,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     sentence: str
 
 
-Request = Open | Run | Look | Ping | Anchor | ScrubOn | Close
+Request = Open | Run | Prepare | Look | Ping | Anchor | ScrubOn | Close
 Reply = Opened | Done | Told | Failed
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

@@ -22,8 +22,8 @@ from referral_engine.journal.journal import Journal
 from referral_engine.service.careful import Careful, note_beside
 from referral_engine.service.clock import MachineClock
 from referral_engine.service.files import read_files
+from referral_engine.service.found import unpack
 from referral_engine.service.ipc import (
-    LENGTH,
     Anchor,
     Close,
     Done,
@@ -32,6 +32,7 @@ from referral_engine.service.ipc import (
     Open,
     Opened,
     Ping,
+    Prepare,
     Reply,
     Request,
     Run,
@@ -41,6 +42,7 @@ from referral_engine.service.ipc import (
     read_request,
     written,
 )
+from referral_engine.service.lengths import LENGTH
 from referral_engine.service.logs import start_logging
 from referral_engine.service.readings import QUESTION_SECONDS_MAX, READINGS
 from referral_engine.service.shapes import shape_scrub
@@ -103,6 +105,7 @@ class JournalServer:
         self._machine = MachineClock()
         self._journal: Journal | None = None
         self._careful: Careful | None = None
+        self._step: Step | None = None
 
     def serve(self) -> None:
         """Until the daemon says close, or is gone."""
@@ -123,6 +126,10 @@ class JournalServer:
                 return Done(results=self._opened()[1].run(request.inputs))
             case Look():
                 return Told(answer=self._look(request))
+            case Prepare():
+                assert self._step is not None, "the first request opens the journal"
+                self._step.offer(unpack(request.book))
+                return Told()
             case Ping():
                 return Told()
             case Anchor():
@@ -146,7 +153,7 @@ class JournalServer:
         self._clock.micros = (
             journal.high_water
         )  # the machine's clock may be wrong by years: the daemon looks at it next
-        step = Step(journal, book, self._clock, patience=Patience())
+        step = self._step = Step(journal, book, self._clock, patience=Patience())
         self._careful = Careful(step, note_beside(request.path))
         gc.collect()
         gc.freeze()  # what is here now stays for ever: the collector need not look at it again

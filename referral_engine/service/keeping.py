@@ -14,8 +14,8 @@ from referral_engine.channels.engine import Engine
 from referral_engine.journal.room import Disk
 from referral_engine.service.anchoring import Anchoring
 from referral_engine.service.door import Door
-from referral_engine.service.listener import MllpListener
-from referral_engine.service.room import RoomWatch, watch_of
+from referral_engine.service.listening import Listening
+from referral_engine.service.room import RoomWatch, room_for, watch_of
 from referral_engine.transports.reactor import Later, Timer
 
 SCRUB_DAYS: Final = 7.0  # from the end of one scrub to the next
@@ -37,20 +37,21 @@ class Keeping:
         engine: Engine,
         path: str,
         door: Door,
-        listeners: list[MllpListener],
+        listening: Listening,
         timer: Timer,
         room: Callable[[str], Disk] | None,
     ) -> None:
         """path: of the journal.  room: looks at its disk; None watches none."""
         self._door = door
         self._timer = timer
+        self._path = path
+        self._room = room
         self._watch: RoomWatch | None = None
         if room is not None:
             watch = self._watch = watch_of(engine, path, timer, room)
             door.make_room = watch.make_room
-            for listener in listeners:
-                watch.on_low.append(partial(listener.pause, "disk-nearly-full"))
-                watch.on_ample.append(listener.resume_listening)
+            watch.on_low.append(partial(listening.pause, "disk-nearly-full"))
+            watch.on_ample.append(listening.resume_listening)
         self._anchoring = Anchoring(anchor=door.host.anchor, timer=timer)
         self._later: Later | None = None
         self._stopped = False
@@ -64,6 +65,11 @@ class Keeping:
             self._watch.start()
         self._anchoring.start()
         self._scrub_in(FIRST_SCRUB_SECONDS)
+
+    def follow(self, engine: Engine) -> None:
+        """Keep as much room from now on as these files ask for."""
+        if self._watch is not None and self._room is not None:
+            self._watch.follow(*room_for(engine, self._path, self._room))
 
     def stop(self) -> None:
         """Keep no more."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IOpenSSLContextFactory, IProtocolFactory
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from referral_engine.base.errors import WireError
 from referral_engine.channels.engine import Listener
@@ -86,6 +87,8 @@ class MllpListener(ServerFactory):
         self._tls = tls
         self._partner_of = partner_of
         self._seats = Seats(settings=settings, descriptors_max=descriptors_max)
+        self._front = _Front(self)
+        self._front.present(tls)
         self._reactor: Ports | None = None
         self._port: OpenPort | None = None
         self._bound = settings.port  # what to bind again after a pause
@@ -104,8 +107,41 @@ class MllpListener(ServerFactory):
         """Take connections from now on.  Raises CannotListenError."""
         self._reactor = reactor
         self._bind(reactor)
+        self._begin()
+
+    def hold(self, reactor: Ports) -> None:
+        """Have the port; whoever connects waits with the kernel until `let_in`.  Raises CannotListenError."""
+        self._reactor = reactor
+        self._bind(reactor)
+        assert self._port is not None, "it was just bound"
+        self._port.stopReading()
+
+    def let_in(self) -> None:
+        """Take connections from now on, of a port that was held."""
+        assert self._port is not None, "it is held"
+        self._port.startReading()
+        self._begin()
+
+    def _begin(self) -> None:
         self._looking.start(LOOK_SECONDS, now=False)
         _log.info("Listening for MLLP.", listener=self.name, port=self.port)
+
+    def renew(self, settings: Listener, *, tls: CertificateOptions | None, partner_of: PartnerOf, busy: Busy) -> None:
+        """Other settings on the same port: for connections to come; those that are open keep their terms.
+
+        They end, once what is in the door is answered, when the port has another name or TLS comes or goes.
+        """
+        assert (settings.tls is None) == (tls is None), "a listener with TLS settings gets a context"
+        other = settings.name != self.name or (tls is None) != (self._tls is None)
+        self.settings = settings
+        self.name = settings.name
+        self.busy = busy
+        self._tls = tls
+        self._partner_of = partner_of
+        self._seats.settings = settings
+        self._front.present(tls)
+        for connection in list(self._connections) if other else ():
+            connection.hang_up(at_once=False)
 
     @property
     def port(self) -> int:
@@ -295,10 +331,7 @@ class MllpListener(ServerFactory):
 
     def _bind(self, reactor: Ports) -> None:
         """Have the kernel take connections.  Raises CannotListenError."""
-        if self._tls is None:
-            self._port = reactor.listenTCP(self._bound, self, BACKLOG, self.settings.bind)
-        else:
-            self._port = reactor.listenSSL(self._bound, self, self._tls, BACKLOG, self.settings.bind)
+        self._port = reactor.listenTCP(self._bound, self._front, BACKLOG, self.settings.bind)
         self._bound = self.port  # 0 in the settings is whatever the kernel gave the first time
 
     def _bind_again(self) -> None:
@@ -331,3 +364,28 @@ class MllpListener(ServerFactory):
     def _rest(self) -> None:
         if self._looking.running:
             self._looking.stop()
+
+
+class _Front(ServerFactory):
+    """What a port speaks to: its listener, behind TLS or not; which of them may change while the port is open."""
+
+    noisy = False
+
+    def __init__(self, listener: MllpListener) -> None:
+        self._listener = listener
+        self._context: CertificateOptions | None = None
+        self._tls: TLSMemoryBIOFactory | None = None  # made for the first connection
+
+    def present(self, tls: CertificateOptions | None) -> None:
+        """Speak TLS with these certificates from the next connection on; None: plainly."""
+        self._context, self._tls = tls, None
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        """A connection, or None when a cap is reached."""
+        protocol = self._listener.buildProtocol(addr)
+        if protocol is None or self._context is None:
+            return protocol
+        if self._tls is None:
+            context = cast("IOpenSSLContextFactory", self._context)
+            self._tls = TLSMemoryBIOFactory(context, False, cast("IProtocolFactory", self._listener))  # no client
+        return self._tls.protocol(self._tls, protocol)

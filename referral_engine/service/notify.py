@@ -24,6 +24,10 @@ class Notify:
         """Start-up is over; `status` is a short line without a patient."""
         self._say(f"READY=1\nSTATUS={status}")
 
+    def reloading(self, seconds: float) -> None:
+        """Other files are being taken up, until `ready` is said again; `seconds` of the clock that nobody sets."""
+        self._say(f"RELOADING=1\nMONOTONIC_USEC={int(seconds * MICROSECONDS)}")
+
     def status(self, status: str) -> None:
         """Show a line in `systemctl status`."""
         self._say(f"STATUS={status}")

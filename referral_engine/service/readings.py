@@ -12,6 +12,7 @@ from referral_engine.journal.reading import ROWS_MAX, Reading
 from referral_engine.journal.rows import Disposition, EffectState
 from referral_engine.loop.effects import TaskKind
 from referral_engine.loop.states import Status
+from referral_engine.service.clock_counts import clock_counts
 from referral_engine.service.order_facts import order_facts
 from referral_engine.service.review_shapes import shape_merge, shape_review, shape_whole_review
 from referral_engine.service.shapes import (
@@ -24,6 +25,8 @@ from referral_engine.service.shapes import (
     shape_task,
     shape_whole_message,
 )
+from referral_engine.service.traffic import traffic_facts
+from referral_engine.service.version_shapes import list_versions, migration_facts, show_version
 from referral_engine.service.why_facts import clock_facts
 
 Words = Mapping[str, object]
@@ -54,7 +57,7 @@ def show_referral(reading: Reading, words: Words) -> object:
     story = reading.story(reading.find(number))
     if story is None:
         raise Refused(f"there is no referral {number}")
-    return shape_story(story, reading if word(words, "bytes", NO) else None)
+    return shape_story(story, reading if word(words, "bytes", NO) else None, reading.numbering())
 
 
 def list_tasks(reading: Reading, words: Words) -> object:
@@ -75,7 +78,8 @@ def list_messages(reading: Reading, words: Words) -> object:
     """What came in, newest first."""
     disposition = Disposition.QUARANTINED if word(words, "quarantined", NO) else None
     limit = word(words, "limit", LIMIT_DEFAULT)
-    return [shape_message(line) for line in reading.messages(disposition=disposition, limit=limit)]
+    numbering = reading.numbering()
+    return [shape_message(line, numbering) for line in reading.messages(disposition=disposition, limit=limit)]
 
 
 def show_message(reading: Reading, words: Words) -> object:
@@ -84,7 +88,7 @@ def show_message(reading: Reading, words: Words) -> object:
     row = reading.message(sequence)
     if row is None:
         raise Refused(f"there is no message {sequence}")
-    return shape_whole_message(row, reading.decisions(sequence))
+    return shape_whole_message(row, reading.decisions(sequence), reading.numbering())
 
 
 def list_reviews(reading: Reading, words: Words) -> object:
@@ -113,6 +117,15 @@ def counts(reading: Reading, _words: Words) -> object:
     return shape_counts(reading.counts()) | shape_books(reading.books())
 
 
+def lanes(reading: Reading, _words: Words) -> object:
+    """Lane to how many sendings are still to leave there."""
+    owed: dict[str, int] = {}
+    for one in reading.counts().effects:
+        if one.state in (EffectState.QUEUED, EffectState.IN_FLIGHT):
+            owed[one.lane] = owed.get(one.lane, 0) + one.number
+    return owed
+
+
 def _state(kind: type[S], text: str) -> S | None:
     """A state by its name; None when none was named.  Raises Refused."""
     if not text:
@@ -133,7 +146,13 @@ READINGS: Final[Mapping[str, Callable[[Reading, Words], object]]] = {
     "reviews": list_reviews,
     "review": show_review,
     "merges": list_merges,
+    "versions": list_versions,
+    "version": show_version,
+    "migration": migration_facts,
     "why": clock_facts,
     "orders": order_facts,
+    "clocks": clock_counts,
+    "traffic": traffic_facts,
     "counts": counts,
+    "lanes": lanes,
 }

@@ -58,6 +58,15 @@ class RoomWatch:
             self._take_ballast()
         self._beat()
 
+    def follow(self, marks: Marks, ballast: Ballast) -> None:
+        """Watch by other marks from the next look on; ballast that is held becomes as large as it now should be."""
+        if marks == self._marks:
+            return
+        held = self._ballast.release()
+        self._marks, self._ballast = marks, ballast
+        if held:
+            self._take_ballast()
+
     def stop(self) -> None:
         """Look no more; the ballast stays, so that nobody else takes the room."""
         if self._later is not None and self._later.active():
@@ -135,6 +144,12 @@ def watch_of(engine: Engine, journal: str, timer: Timer, look: Callable[[str], D
 
     look: usually `journal.room.look_at_disk`.
     """
+    marks, ballast = room_for(engine, journal, look)
+    return RoomWatch(look=lambda: look(journal), timer=timer, marks=marks, ballast=ballast)
+
+
+def room_for(engine: Engine, journal: str, look: Callable[[str], Disk]) -> tuple[Marks, Ballast]:
+    """How much room the files ask for on the journal's disk, and what is thrown off when there is none."""
     settings = engine.journal
     try:
         disk_bytes = look(journal).all_bytes
@@ -147,4 +162,4 @@ def watch_of(engine: Engine, journal: str, timer: Timer, look: Callable[[str], D
         connections_max=sum(one.connections_max for one in engine.listeners),
         disk_bytes=disk_bytes,
     )
-    return RoomWatch(look=lambda: look(journal), timer=timer, marks=marks, ballast=Ballast(journal, marks.ballast))
+    return marks, Ballast(journal, marks.ballast)

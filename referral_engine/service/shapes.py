@@ -18,6 +18,7 @@ from referral_engine.journal.rows import (
     TaskRow,
 )
 from referral_engine.journal.scrub import ScrubReport
+from referral_engine.journal.versions import UNNUMBERED, Numbering
 from referral_engine.service.review_shapes import shape_decision, shape_patient, undone_events
 
 Shape = dict[str, object]
@@ -80,8 +81,8 @@ def shape_effect(row: EffectRow) -> Shape:
     }
 
 
-def shape_message(line: MessageLine) -> Shape:
-    """One message of `messages`."""
+def shape_message(line: MessageLine, numbering: Numbering = UNNUMBERED) -> Shape:
+    """One message of `messages`; numbering: which number the configuration that decided had."""
     return {
         "id": line.sequence,
         "control_id": line.control_id.decode("latin-1"),
@@ -93,11 +94,15 @@ def shape_message(line: MessageLine) -> Shape:
         "referral": line.referral or None,
         "level": line.level if line.level >= 0 else None,
         "reason": line.reason,
+        "config": line.config,
+        "configuration": numbering.number(line.config, line.received_at),
         "purged_at": instant(line.purged_at),
     }
 
 
-def shape_whole_message(row: MessageRow, decisions: Sequence[DecisionRow] = ()) -> Shape:
+def shape_whole_message(
+    row: MessageRow, decisions: Sequence[DecisionRow] = (), numbering: Numbering = UNNUMBERED
+) -> Shape:
     """One message with its bytes and its answer, for `message show`."""
     return {
         "id": row.sequence,
@@ -112,11 +117,12 @@ def shape_whole_message(row: MessageRow, decisions: Sequence[DecisionRow] = ()) 
         "level": row.level if row.level >= 0 else None,
         "reason": row.reason,
         "config": row.config,
+        "configuration": numbering.number(row.config, row.received_at),
         "purged_at": instant(row.purged_at),
         "raw": shown(row.raw),
         "raw_hex": row.raw.hex(),
         "answer": shown(row.answer),
-        "decisions": [shape_decision(one) for one in decisions],
+        "decisions": [shape_decision(one) | {"configuration": numbering.in_force(one.at)} for one in decisions],
     }
 
 
@@ -168,9 +174,11 @@ def shown(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def shape_story(story: Story, reading: Reading | None = None) -> Shape:
+def shape_story(story: Story, reading: Reading | None = None, numbering: Numbering = UNNUMBERED) -> Shape:
     """One referral for `show`: head, tracks, clocks, tasks, timeline; with its bytes when given `reading`."""
     referral = story.referral
+    decided = {("message", one.sequence): numbering.number(one.config, one.received_at) for one in story.messages}
+    decided |= {("event", one.sequence): numbering.number(one.config, one.at) for one in story.events}
     order = referral.order
     undone = undone_events(story)
     return {
@@ -184,14 +192,21 @@ def shape_story(story: Story, reading: Reading | None = None) -> Shape:
         "priority": order.urgency.value,
         "ordered_at": rfc3339(order.ordered_at),
         "duplicate_of": referral.duplicate_of or None,
+        "watched": referral.watched,
         "ending": referral.ending.value if referral.ending else None,
+        "config": referral.config,
+        "configuration": numbering.number(referral.config, story.line.updated_at),
         "appointments": [
             {"number": slot.number, "starts_at": rfc3339(slot.starts_at), "provisional": slot.provisional}
             for slot in referral.slots
         ],
         "deadlines": [_deadline(row) for row in story.deadlines],
         "tasks": [shape_task(row) for row in story.tasks],
-        "timeline": [_moment(moment, story, reading, undone) for moment in story.timeline],
+        "timeline": [
+            _moment(moment, story, reading, undone)
+            | {"configuration": decided.get((moment.source, moment.number), numbering.in_force(moment.at))}
+            for moment in story.timeline
+        ],
         "truncated": story.truncated,
     }
 

@@ -24,11 +24,12 @@ from referral_engine.flow.story import Samples, sample
 from referral_engine.journal.answers import Story
 from referral_engine.journal.reading import ROWS_MAX, Reading
 from referral_engine.journal.rows import EffectState
-from referral_engine.service.assembly import Daemon, World
+from referral_engine.service.assembly import Daemon
 from referral_engine.service.door import Door
 from referral_engine.service.host import LocalHost
 from referral_engine.service.partners import SENDERS, Partner, Sender
 from referral_engine.service.places import Places
+from referral_engine.service.world import World
 from referral_engine.transports.reactor import Reactor
 
 HOST: Final = "127.0.0.1"

@@ -71,6 +71,11 @@ class Sweeper:
         self._drained.opened(self._timer.seconds())
         self._tick()
 
+    def follow(self, *, every_seconds: float, quiet_seconds: float) -> None:
+        """Tick so often from the next tick on."""
+        self._every_seconds = every_seconds
+        self._drained.follow(quiet_seconds)
+
     def stop(self) -> None:
         """Tick no more."""
         self._stopped = True

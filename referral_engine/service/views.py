@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from referral_engine.base.errors import Refused
 from referral_engine.flow.inputs import (
+    ConfigMigrated,
     EvidenceConfirmed,
     EvidenceUnbound,
     Input,
@@ -23,6 +24,7 @@ from referral_engine.flow.inputs import (
     TaskDone,
 )
 from referral_engine.service.context import Answers, Context
+from referral_engine.service.migration import migration
 from referral_engine.service.readings import NO, word
 from referral_engine.service.why_shapes import why
 
@@ -67,7 +69,11 @@ def finish_task(context: Context, words: Words) -> Deferred[object]:
         attended=attended if isinstance(attended, bool) else None,
         authorized=word(words, "authorized", ""),
         authorization_expires_on=_day(word(words, "authorized_until", "")),
+        authorization_begins_on=_day(word(words, "authorized_from", "")),
+        authorization_visits=word(words, "visits", 0),
+        denied=word(words, "denied", NO),
         release=word(words, "release", NO),
+        waive=word(words, "waive", NO),
         patient_reached=word(words, "patient_reached", NO),
         cancel_confirmed=word(words, "cancel_confirmed", NO),
         end=word(words, "end", ""),
@@ -158,6 +164,23 @@ def hear_patient(context: Context, words: Words) -> Deferred[object]:
     return _put(context, PatientReplied(referral=word(words, "referral", ""), answer=word(words, "answer", "")))
 
 
+def migrate_clocks(context: Context, words: Words) -> Deferred[object]:
+    """A person gives open referrals of older configurations the clocks of the one in force; one portion."""
+    moved = ConfigMigrated(
+        by=word(words, "by", ""),
+        reason=word(words, "reason", ""),
+        channel=word(words, "channel", ""),
+        after=word(words, "after", ""),
+    )
+
+    def told(receipt: Receipt) -> object:
+        return {
+            "refused": receipt.refused, "count": receipt.count, "more": receipt.more, "cursor": receipt.cursor,
+        }  # fmt: skip
+
+    return context.door.submit(moved).addCallback(told)
+
+
 QUESTIONS: Final[Mapping[str, Answers]] = {
     "list": _looked("list"),
     "show": _looked("show"),
@@ -169,6 +192,10 @@ QUESTIONS: Final[Mapping[str, Answers]] = {
     "review": _looked("review"),
     "merges": _looked("merges"),
     "orders": _looked("orders"),
+    "traffic": _looked("traffic"),
+    "versions": _looked("versions"),
+    "version": _looked("version"),
+    "migration": migration,
     "why": why,
     "status": status,
     "task-claim": claim_task,
@@ -180,4 +207,5 @@ QUESTIONS: Final[Mapping[str, Answers]] = {
     "review-undo": undo_evidence,
     "merge-undo": undo_merge,
     "reply": hear_patient,
+    "config-migrate": migrate_clocks,
 }

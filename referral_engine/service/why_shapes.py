@@ -10,8 +10,9 @@ from twisted.internet.defer import Deferred
 from referral_engine.base.clock import from_micros, rfc3339
 from referral_engine.base.errors import Refused
 from referral_engine.channels.book import Book
-from referral_engine.channels.clocks import SLA_WORDS
+from referral_engine.channels.clocks import SLA_WORDS, row_of
 from referral_engine.channels.shape import nearest
+from referral_engine.flow.past import old_book, policy_under
 from referral_engine.journal.codec import decode_event, decode_referral
 from referral_engine.loop.calendar import Calendar, clinic_time
 from referral_engine.loop.clocks import lengths_of, rule_of
@@ -50,10 +51,11 @@ def clock_named(text: str) -> Kind:
 def shape_why(facts: Row, kind: Kind, book: Book) -> Shape:
     """The clock's row of the table, the policy that gave its length, and every life of it with its arithmetic."""
     referral = decode_referral(facts["referral"])
-    policy, known = policy_of(book, referral.channel)
+    past = _Past(facts, book, referral.channel)
+    policy, known = past.policy(referral), referral.channel in book.channels
     events = [decode_event(row["kind"], row["body"]) for row in facts["events"]]
     first = next((event for event in events if isinstance(event, ReferralOrdered)), None)
-    lived = lives(first_of(first, referral), events, policy, kind) if first is not None else ()
+    lived = lives(first_of(first, referral, events), events, past.policy, kind) if first is not None else ()
     rows = {row["generation"]: row for row in facts["deadlines"]}
     told = [_life(one, rows.get(one.generation), facts["events"]) for one in lived]
     told += [
@@ -72,49 +74,64 @@ def shape_why(facts: Row, kind: Kind, book: Book) -> Shape:
             if (wanted := getattr(rule.runs, track)) is not None
         },
         "repeats": rule.repeats,
-        "policy": _policy(referral, kind, policy, book) | {"channel": referral.channel, "file_is_there": known},
+        "policy": _policy(referral, kind, policy, past) | {"channel": referral.channel, "file_is_there": known},
         "not_running": list(why_not(kind, referral, policy)),
         "lives": told,
         "truncated": facts["truncated"],
     }
 
 
-def policy_of(book: Book, channel: str) -> tuple[Policy, bool]:
-    """The policy in force for a channel, and whether its file is there; without it, the site's own."""
-    known = book.channels.get(channel)
-    if known is not None:
-        return known.policy, True
-    engine = book.engine
-    calendar = engine.calendars.get("default") or next(iter(engine.calendars.values()))
-    return Policy(calendar=calendar, clocks=engine.clocks, duplicate_days=engine.duplicate_days), False
+class _Past:
+    """The configurations that the clocks of one referral ever came from, beside the one in force."""
+
+    def __init__(self, facts: Row, book: Book, channel: str) -> None:
+        self.book = book
+        self.in_force: int | None = facts["in_force"]
+        self.numbers: Mapping[str, int | None] = facts["numbers"]
+        self._old = {
+            config: old_book(files, channel, config)
+            for config, files in facts["versions"].items()
+            if config != book.version
+        }
+
+    def policy(self, referral: Referral) -> Policy:
+        """The policy of the referral by the configuration it names, as the door has it."""
+        return policy_under(self.book, referral.channel, self._old.get(referral.config))
+
+    def deciding(self, referral: Referral) -> Book:
+        """The configuration that gave the clocks."""
+        return self._old.get(referral.config) or self.book
 
 
-def _policy(referral: Referral, kind: Kind, policy: Policy, book: Book) -> Shape:
+def _policy(referral: Referral, kind: Kind, policy: Policy, past: _Past) -> Shape:
     """Which row gave the length, and where that row stands."""
     lengths = lengths_of(kind, referral, policy)
-    own = lengths != policy.lengths(kind, referral.order.urgency)
+    book = past.deciding(referral)
+    own = lengths != policy.lengths(kind, referral.order.urgency, referral.order.network)
     return {
         "lengths": [str(length) for length in lengths],
         "unit": lengths[0].unit.value,
-        "decided_by": "the pre-authorization rule of its hold" if own else length_origin(book, referral.channel, kind),
+        "decided_by": "the pre-authorization rule of its hold" if own else length_origin(book, referral, kind),
         "urgency": referral.order.urgency.value,
         "network": referral.order.network.value,
         "calendar": policy.calendar.name,
         "zone": policy.calendar.zone.key,
         "accepted_under": referral.config,
-        "in_force": book.version,
+        "in_force": past.book.version,
+        "configuration": past.numbers.get(referral.config),
+        "configuration_in_force": past.in_force,
     }
 
 
-def length_origin(book: Book, channel: str, kind: Kind) -> str:
-    """The file and line that decided a clock's length, or "default"."""
-    known = book.channels.get(channel)
-    key = f"sla.{kind.value}"
+def length_origin(book: Book, referral: Referral, kind: Kind) -> str:
+    """The file and line that decided a clock's length for this urgency and network, or "default"."""
+    known = book.channels.get(referral.channel)
     files = (
         (known.file,) if known is not None else tuple(file for file in book.settings if file.endswith("engine.toml"))
     )
-    found = [one.origin for file in files for one in book.settings.get(file, ()) if one.key == key]
-    return found[-1] if found else "default"
+    settings = [one for file in files for one in book.settings.get(file, ())]
+    found = row_of(settings, kind, referral.order.urgency, referral.order.network)
+    return found.origin if found is not None else "default"
 
 
 def _life(life: Life, row: Row | None, events: Sequence[Row]) -> Shape:

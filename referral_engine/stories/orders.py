@@ -8,7 +8,19 @@ from typing import Final
 import msgspec
 
 from referral_engine.channels.feed import Feed
-from referral_engine.channels.matcher import MESSAGE_TYPE, REFERRED_TO, Matcher, OneOf, Present, StartsWith, Test
+from referral_engine.channels.matcher import (
+    MESSAGE_TYPE,
+    REFERRED_TO,
+    Matcher,
+    Matches,
+    OneOf,
+    Present,
+    StartsWith,
+    Test,
+    value_at,
+)
+from referral_engine.channels.patterns import examples
+from referral_engine.channels.ranges import Range
 from referral_engine.hl7.compose import Raw, segment
 from referral_engine.hl7.message import Message
 from referral_engine.hl7.path import Path, Where
@@ -161,6 +173,18 @@ def missing(matcher: Matcher | None, raw: bytes) -> dict[str, str]:
     return {one.path: meeting(one.test) for one in asked}
 
 
+def lacking(matcher: Matcher, raw: bytes, provider: str) -> dict[str, str]:
+    """What would have to stand where for each line of `matcher` that `raw` does not meet; {} when it meets them all.
+
+    provider: what the sender's feed finds as referred_to. The message's type and the provider are seen to elsewhere.
+    """
+    made = Message.parse(raw)
+    if matcher.matches(made, provider):
+        return {}
+    asked = (one for one in matcher.conditions if one.path not in (MESSAGE_TYPE, REFERRED_TO))
+    return {one.path: meeting(one.test) for one in asked if not one.passes(value_at(made, one, provider))}
+
+
 def _consent(feed: Feed, asked: Asked) -> list[str]:
     """The CON that lets the patient be written to, where the feed's file looks for one.  Source: HL7 v2.5.1 9.9.1."""
     found = (feed.sms_consent or feed.portal) if asked.consent else None
@@ -191,5 +215,9 @@ def meeting(test: Test) -> str:
             return values[0]
         case StartsWith(prefixes):
             return prefixes[0]
+        case Range():
+            return next(test.some())
+        case Matches(pattern):
+            return next(iter(examples(pattern)[0]), _ANY_VALUE)
         case Present(wanted):
             return _ANY_VALUE if wanted else ""

@@ -9,18 +9,21 @@ from typing import Final, Literal
 import msgspec
 
 from referral_engine.base.values import replace
-from referral_engine.channels.book import ROUTED_BY, Book
+from referral_engine.channels.book import Book
 from referral_engine.channels.channel import Channel
 from referral_engine.channels.feed import Feed, OrderAction
-from referral_engine.channels.matcher import OneOf, StartsWith
-from referral_engine.channels.routing import route
+from referral_engine.channels.likely import USUAL_PLACE
+from referral_engine.channels.matcher import REFERRED_TO, Matches, OneOf, StartsWith
+from referral_engine.channels.patterns import examples
+from referral_engine.channels.ranges import Range
+from referral_engine.channels.routing import explain, route
 from referral_engine.hl7.message import Message
 from referral_engine.loop.calendar import Calendar
 from referral_engine.loop.policy import HoldRule
 from referral_engine.loop.states import Network
 from referral_engine.stories.dialect import Envelope, Sender, control_of
 from referral_engine.stories.letters import Letter, document, result
-from referral_engine.stories.orders import KINDS, Asked, missing, written
+from referral_engine.stories.orders import KINDS, Asked, lacking, missing, written
 from referral_engine.stories.people import person
 
 PLANS: Final = ("PPO", "HMO")  # of insurance; which of them an office holds for is asked of the files
@@ -82,19 +85,29 @@ def site_of(book: Book, feed_name: str) -> Site:
     if feed is None or feed.party != "ehr":
         known = ", ".join(sorted(name for name, one in book.feeds.items() if one.party == "ehr")) or "none"
         raise NoPlace(f'there is no feed of an ordering side called "{feed_name}"; known are: {known}')
-    ehr = _sender(book, feed, feed.patient_authority)
-    scanners = [one for name, one in sorted(book.feeds.items()) if one.party == "scanner" and one.enabled]
+    ehr = orderer_of(book, feed)
     offices = tuple(
-        office for name in sorted(book.channels) if (office := _office(book, ehr, book.channels[name])) is not None
+        office for name in sorted(book.channels) if (office := office_of(book, ehr, book.channels[name])) is not None
     )
     if not offices:
-        raise NoPlace(f'no enabled channel takes an order of the feed "{feed_name}"')
+        raise NoPlace(f'no live channel takes an order of the feed "{feed_name}"')
     return Site(
         ehr=ehr,
-        scanner=_sender(book, scanners[0], scanners[0].patient_authority) if scanners else None,
+        scanner=scanner_of(book),
         offices=offices,
         calendar=book.channels[offices[0].name].policy.calendar,
     )
+
+
+def orderer_of(book: Book, feed: Feed) -> Sender:
+    """The ordering side that writes as `feed` is read."""
+    return _sender(book, feed, feed.patient_authority)
+
+
+def scanner_of(book: Book) -> Sender | None:
+    """The scanning station, if a feed describes one that is on."""
+    scanners = [one for _, one in sorted(book.feeds.items()) if one.party == "scanner" and one.enabled]
+    return _sender(book, scanners[0], scanners[0].patient_authority) if scanners else None
 
 
 def _sender(book: Book, feed: Feed, authority: str, own: str = "") -> Sender:
@@ -127,15 +140,15 @@ def _voice(book: Book, channel: Channel) -> Feed:
     return next((one for one in book.senders if one.name == channel.name), channel.feed())
 
 
-def _office(book: Book, ehr: Sender, channel: Channel) -> Office | None:
+def office_of(book: Book, ehr: Sender, channel: Channel) -> Office | None:
     """What one channel's office can do; None when the ordering side's orders do not reach it."""
-    if not channel.enabled:
+    if channel.mode != "live":
         return None
     envelope = Envelope(sender=ehr, at=_TRIED_AT, control="1")
     reach = [
         asked
         for kind in KINDS
-        for code in _codes(channel)
+        for code in _codes(ehr.feed, channel)
         if _reaches(book, channel, envelope, asked := _trial(envelope, channel, kind, code))
     ]
     if not reach:
@@ -174,7 +187,22 @@ def _trial(envelope: Envelope, channel: Channel, kind: str, code: str) -> Asked:
     needed = {feed.referred_to[0]: npi} if feed.referred_to and feed.referred_to[0] != "OBR-28.1" else {}
     for matcher in (feed.referral_when, feed.physician_orders, feed.sms_consent or feed.portal):
         needed |= missing(matcher, raw)
+    needed |= lacking(channel.match, written(envelope, replace(asked, placed=needed)), npi)
     return replace(asked, placed=needed)
+
+
+def why_not(book: Book, ehr: Sender, channel: Channel) -> tuple[str, str]:
+    """Why no order of that sender can be made that this channel takes: a sentence, and the line it is about."""
+    envelope = Envelope(sender=ehr, at=_TRIED_AT, control="1")
+    asked = _trial(envelope, channel, KINDS[0], next(iter(_codes(ehr.feed, channel)), ""))
+    trial = Message.parse(written(envelope, asked))
+    if not ehr.feed.is_referral(trial):
+        return f'the feed "{ehr.name}" does not call such an order a referral', ehr.feed.file
+    answer = next(one for one in explain(book, trial, ehr.feed).candidates if one.name == channel.name)
+    if not answer.yes:
+        return answer.reason, f"{channel.file} {answer.lines}"
+    others = ", ".join(one.name for one in route(book, trial, ehr.feed).candidates if one.name != channel.name)
+    return (f"its orders are wanted by {others} as well: nobody gets them" if others else "it takes none"), channel.file
 
 
 def _reaches(book: Book, channel: Channel, envelope: Envelope, asked: Asked) -> bool:
@@ -183,18 +211,24 @@ def _reaches(book: Book, channel: Channel, envelope: Envelope, asked: Asked) -> 
     return feed.is_referral(trial) and route(book, trial, feed).channel is channel
 
 
-def _codes(channel: Channel) -> tuple[str, ...]:
+def _codes(feed: Feed, channel: Channel) -> tuple[str, ...]:
+    """Codes the channel may take; one that asks for none, or for what cannot be guessed, is tried with the feed's."""
     match channel.match.test_of("OBR-4.1"):
         case OneOf(values):
             return values
         case StartsWith(prefixes):
             return tuple(f"{prefix}1" for prefix in prefixes)
+        case Matches(pattern) if examples(pattern)[0]:
+            return examples(pattern)[0]
+        case Range() as numbers:
+            return tuple(numbers.some())
         case _:
-            return ()
+            own = (prefix for prefix, specialty in feed.specialties.items() if specialty == channel.specialty)
+            return tuple(f"{prefix}1" for prefix in own) or ("REF1",)
 
 
 def _npi(channel: Channel) -> str:
-    tests = [channel.match.test_of(path) for path in ROUTED_BY]
+    tests = [channel.match.test_of(path) for path in (REFERRED_TO, USUAL_PLACE)]
     return next((test.values[0] for test in tests if isinstance(test, OneOf)), channel.npi)
 
 

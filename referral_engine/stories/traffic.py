@@ -54,15 +54,15 @@ def _stories(site: Site, plan: Plan, chance: Random) -> Iterator[Item]:
     """The stories alone, merged by time."""
     plots = plan.plots or playable(site)
     under_way: list[tuple[datetime, int, Item, Script]] = []
-    beginnings = _beginnings(site.calendar, plan, chance)
+    begun = beginnings(site.calendar, plan, chance)
     number = plan.before
-    upcoming = next(beginnings, None)
+    upcoming = next(begun, None)
     while upcoming is not None or under_way:
         if upcoming is not None and (not under_way or upcoming <= under_way[0][0]):
             number += 1
             script = _begun(site, drawn(plots, chance), number, upcoming, chance)
             _push(under_way, number, script)
-            upcoming = next(beginnings, None)
+            upcoming = next(begun, None)
             continue
         _, of_story, item, script = heapq.heappop(under_way)
         yield item
@@ -83,8 +83,8 @@ def _begun(site: Site, plot: Plot, number: int, at: datetime, chance: Random) ->
     return plot.tell(teller)
 
 
-def _beginnings(calendar: Calendar, plan: Plan, chance: Random) -> Iterator[datetime]:
-    """When each story begins, in order: by weekday and hour."""
+def beginnings(calendar: Calendar, plan: Plan, chance: Random) -> Iterator[datetime]:
+    """When each story begins, in order: by weekday and hour, busy as an ordering practice is."""
     days = [plan.begins + timedelta(days=number) for number in range(max(plan.days, 1))]
     weights = [0 if day in calendar.holidays else _WEEKDAYS[day.weekday()] for day in days]
     if not any(weights):

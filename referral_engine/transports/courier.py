@@ -160,6 +160,30 @@ class Courier:
             self._later = self._timer.callLater(STOP_GRACE_SECONDS, self._transport.stop)
         return stopped
 
+    def retire(self) -> Deferred[None]:
+        """Make room for another courier of this lane: as `stop`, but what is in flight gets all its time.
+
+        Fires when that is committed and the connection is closed; after the lease nothing is waited for any more.
+        """
+        self._stopping = True
+        self._forget_timer()
+        self._hand_back(self._let_go(self._held))
+        retired: Deferred[None] = Deferred()
+        self._stopped.append(retired)
+        if self._at_rest:
+            self._end()
+        else:
+            self._later = self._timer.callLater(self._lease_seconds, self._abandon)
+        return retired.addCallback(lambda _: self._transport.stop())
+
+    def _abandon(self) -> None:
+        """What is in flight outlived its lease: whoever leases it next holds a newer token."""
+        _log.error("A sending outlived its lease; another courier takes the lane.", lane=self.lane)
+        self._transport.stop()
+        stopped, self._stopped = self._stopped, []
+        for waiting in stopped:
+            waiting.callback(None)
+
     @property
     def _at_rest(self) -> bool:
         return self._sending is None and not self._trips

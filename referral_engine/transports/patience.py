@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from referral_engine.base.clock import MICROSECONDS, Clock, to_micros
+from referral_engine.base.clock import Clock, from_micros
 from referral_engine.base.values import replace
 from referral_engine.channels.engine import Retry
 from referral_engine.journal.rows import EffectRow
@@ -98,8 +98,9 @@ class Patience:
 
     def _is_enough(self, effect: EffectRow) -> bool:
         """Whether it was tried for as long as the channel says, and more than once or twice."""
-        age_seconds = (to_micros(self._clock.now()) - effect.created_at) / MICROSECONDS
-        return age_seconds >= self._retry.give_up_after_seconds and effect.attempts >= ATTEMPTS_MIN
+        return effect.attempts >= ATTEMPTS_MIN and self._clock.now() >= self._retry.gives_up_at(
+            from_micros(effect.created_at)
+        )
 
 
 def _arrived(attempt: Attempt) -> bool:

@@ -8,7 +8,6 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
-from twisted.internet.ssl import CertificateOptions
 
 
 class Later(Protocol):
@@ -54,18 +53,20 @@ class OpenPort(Protocol):
         """Take no connection more."""
         ...
 
+    def stopReading(self) -> None:
+        """Leave who connects with the kernel for a while."""
+        ...
+
+    def startReading(self) -> None:
+        """Take them."""
+        ...
+
 
 class Ports(Protocol):
     """Where a server listens; each raises CannotListenError."""
 
     def listenTCP(self, port: int, factory: ServerFactory, backlog: int, interface: str) -> OpenPort:
         """Plain TCP."""
-        ...
-
-    def listenSSL(
-        self, port: int, factory: ServerFactory, contextFactory: CertificateOptions, backlog: int, interface: str
-    ) -> OpenPort:
-        """TLS."""
         ...
 
     def listenUNIX(self, address: str, factory: ServerFactory, backlog: int, mode: int) -> OpenPort:

@@ -46,10 +46,12 @@ class InTurns:
         return Deferred.fromCoroutine(self._deliver(effect, may_write))
 
     def stop(self) -> None:
-        """Send nothing more; a sending of ours that is under way is ended."""
+        """Send nothing more; a sending of ours that is under way is ended, and the session is left to others."""
         self._stopped = True
         if self._delivering:
             self._peer.stop()
+        elif self._session.holder is self._peer:
+            self._peer.hang_up()  # it stays the holder: the next one waits until its connection is gone
 
     async def _deliver(self, effect: EffectRow, may_write: MayWrite) -> Attempt:
         session = self._session

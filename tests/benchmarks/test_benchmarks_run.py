@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import growth, limit, matching, memory, messages, processes
+from benchmarks import diff, growth, limit, matching, memory, messages, processes
 from benchmarks.cells import PEERS, Shape
 from benchmarks.door import KINDS, START, costs, made_of, shipped_book
 from benchmarks.load import load, percentile_ms
@@ -248,3 +248,11 @@ def test_the_bookings_of_the_matching_benchmark_are_matched_and_its_strangers_ar
         Disposition.APPLIED
     ] * matching.BATCH
     assert len({line.referral for line in found}) == matching.BATCH + 1
+
+
+def test_a_comparison_of_two_replays_is_measured_and_finds_the_clock_that_was_changed():
+    found = diff.measure(120, seed=7, days=1, noise=0.5)
+
+    assert 60 < found.messages <= 120
+    assert found.ratio > 0
+    assert found.differences > 0

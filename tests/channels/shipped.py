@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from referral_engine.hl7.message import Message
@@ -12,7 +13,12 @@ SAMPLES = tuple(sorted(path.relative_to(_MESSAGES).as_posix() for path in _MESSA
 
 
 def shipped_files() -> dict[str, str]:
-    found = [*ROOT.glob("conf/**/*.toml"), *ROOT.glob("channels/*.toml")]
+    return dict(_shipped())
+
+
+@cache
+def _shipped() -> dict[str, str]:
+    found = [*ROOT.glob("conf/**/*.toml"), *ROOT.glob("channels/**/*.toml")]
     return {path.relative_to(ROOT).as_posix(): path.read_text() for path in sorted(found)}
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from referral_engine.channels.book import Book, read_book
-from referral_engine.channels.coverage import ChannelCover, ConditionCover, Coverage, coverage, findings
+from referral_engine.channels.coverage import (
+    ChannelCover,
+    ClockCover,
+    ConditionCover,
+    Coverage,
+    clock_findings,
+    coverage,
+    findings,
+)
 from referral_engine.channels.feed import Feed
 from referral_engine.hl7.message import Message
 from referral_engine.loop.policy import Kind
@@ -82,12 +90,12 @@ def replace_channels(one: Book, other: Book) -> Book:
 
 def test_a_channel_that_is_switched_off_is_told_what_it_would_have_taken_and_rivals_nobody() -> None:
     both = book(
-        channel("live", f'referred_to = "{HEART}"'), channel("later", f'referred_to = "{HEART}"', "enabled = false\n")
+        channel("live", f'referred_to = "{HEART}"'), channel("later", f'referred_to = "{HEART}"', 'mode = "off"\n')
     )
 
     told = covered(both, order("REFCARD", HEART))
 
-    assert (cover(told, "later").taken, cover(told, "later").enabled) == (1, False)
+    assert (cover(told, "later").taken, cover(told, "later").mode) == (1, "off")
     assert (told.taken, told.contested) == (1, 0)
     assert not cover(told, "live").shared
 
@@ -129,13 +137,61 @@ def test_findings_name_the_file_and_the_line() -> None:
     ]
 
 
-def test_clocks_that_never_fired_are_named_only_when_it_is_known() -> None:
-    empty = read_book({})
+def clocks(of: Book, *counted: ClockCover) -> Coverage:
+    return coverage(of, [], counted)
 
-    known = coverage(empty, [], {kind: 1 for kind in Kind if kind is not Kind.REBOOK})
 
-    assert known.clocks_never == (Kind.REBOOK,)
-    assert coverage(empty, []).clocks_never == ()
+def test_a_clock_that_never_ran_and_one_that_ran_and_never_fired_are_told_apart() -> None:
+    heart = book(channel("heart", '"OBR-4.1" = "REFCARD"'))
+    others = [ClockCover(channel="heart", kind=kind, fired=1, cancelled=1) for kind in Kind]
+    done = [one for one in others if one.kind not in (Kind.REBOOK, Kind.SCHEDULE)]
+
+    told = list(clock_findings(clocks(heart, *done, ClockCover(channel="heart", kind=Kind.SCHEDULE, cancelled=12))))
+
+    assert [(one.channel, one.place, one.sentence) for one in told] == [
+        (
+            "heart",
+            "channels/heart.toml",
+            "never ran: rebook; nothing came to where they start, so their lengths are untried",
+        ),
+        (
+            "heart",
+            "channels/heart.toml",
+            "ran and never fired: schedule (12); all came in time, so a shorter length could warn earlier",
+        ),
+    ]
+
+
+def test_a_clock_that_fires_whenever_it_ends_is_told_but_not_one_that_always_should() -> None:
+    heart = book(channel("heart", '"OBR-4.1" = "REFCARD"'))
+    often = [ClockCover(channel="heart", kind=kind, fired=9, running=2) for kind in (Kind.SCHEDULE, Kind.REMIND_24H)]
+    once = ClockCover(channel="heart", kind=Kind.OPEN_30, fired=2)
+
+    told = [one.sentence for one in clock_findings(clocks(heart, *often, once)) if "whenever" in one.sentence]
+
+    assert told == ["fired whenever it ended: schedule (9); nothing ever came in time, so it tells nobody anything new"]
+
+
+def test_a_channel_nobody_used_has_one_word_for_all_its_clocks() -> None:
+    heart = book(channel("heart", '"OBR-4.1" = "REFCARD"'))
+
+    (told,) = clock_findings(clocks(heart))
+
+    assert told.sentence.startswith("never ran: any clock;")
+
+
+def test_clocks_are_told_only_when_they_are_known_and_only_those_the_channel_has() -> None:
+    both = book(
+        channel("heart", '"OBR-4.1" = "REFCARD"', "[replies]\nconfirms = false\n"),
+        channel("bones", '"OBR-4.1" = "REFORTH"', 'mode = "off"\n'),
+    )
+
+    known = clocks(both)
+
+    assert {one.channel for one in known.clocks} == {"heart"}  # what is off has no clocks
+    assert Kind.SCHEDULE in {one.kind for one in known.clocks}
+    assert Kind.CONFIRM not in {one.kind for one in known.clocks}  # they cannot, so nothing waits for it
+    assert coverage(both, []).clocks == ()
 
 
 def test_without_an_order_nothing_is_found() -> None:

@@ -59,7 +59,7 @@ def test_a_rule_that_an_analyst_changes_breaks_the_timetable_of_it_and_the_reaso
 
 def test_a_channel_in_preparation_and_a_pilot_that_sends_nothing_are_tested_all_the_same() -> None:
     shadow = replace(book(), engine=replace(book().engine, pilot=Pilot(mode="shadow")))
-    channel = replace(book().channels["orthopaedics-lakeside"], enabled=False)
+    channel = replace(book().channels["orthopaedics-lakeside"], mode="off")
     off = replace(shadow, channels={**shadow.channels, channel.name: channel})
 
     assert [play(off, channel, test).failed for test in channel.tests] == [()] * len(channel.tests)

@@ -72,7 +72,7 @@ def test_two_channels_that_want_one_order_are_both_candidates_and_neither_gets_i
 def test_a_channel_that_is_switched_off_takes_nothing_and_says_so() -> None:
     files = shipped_files()
     name = "channels/cardiology-heart-group.toml"
-    files[name] = files[name].replace("[match] ", "enabled = false\n\n[match] ", 1)
+    files[name] = files[name].replace("[match] ", 'mode = "off"\n\n[match] ', 1)
 
     book = read_book(files)
 

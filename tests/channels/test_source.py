@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import tomllib
+from random import Random
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from referral_engine.base.errors import Problem
@@ -100,6 +102,68 @@ def test_every_value_of_a_good_file_has_a_place_and_stands_there(text: str) -> N
             and not value.startswith(("'''", '"""'))
         ):
             assert tomllib.loads(f"x = {value}")["x"] == _at(tree, place)
+
+
+@settings(max_examples=40)
+@given(files(), st.randoms(use_true_random=False))
+def test_places_are_the_same_in_whatever_order_they_are_asked_for(text: str, chance: Random) -> None:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return
+    whole = dict(scan(text))
+    asked = list(whole)
+    chance.shuffle(asked)
+
+    spans = scan(text)
+
+    assert {place: spans[place] for place in asked} == whole
+    assert len(spans) == len(whole)
+
+
+def test_a_place_that_is_not_written_is_not_found() -> None:
+    spans = scan("[a]\nb = { c = [1, 2] }\n\"d.e\" = 'x'\n")
+
+    assert ("a", "b", "c", 1) in spans
+    assert ("a", "b", "c", 2) not in spans
+    assert ("a", "b", "x") not in spans
+    assert ("a", "d", "e") not in spans
+    assert spans["a", "d.e"].line == 3
+    assert spans.get(("z",)) is None
+    assert next(iter(spans)) == ("a",)
+
+
+@pytest.mark.parametrize(
+    "hiding",
+    [
+        'x = [ \'a]\', "b]\\"]", # ]\n 1 ]',
+        'x = { a = "}", b = [ "[" ] }',
+        'x = ["""a"]b""", 1]',
+        "x = ['''a']b''', {a = 1}]",
+        'x = """\n[no]\nheading = 1\n"""',
+        "x = '''\n[no]\n'''",
+        'x = ""\n',
+        "x = []",
+        "x = {}",
+    ],
+)
+def test_brackets_in_texts_and_remarks_end_nothing(hiding: str) -> None:
+    text = f"{hiding}\nbehind = 1\n[table]\nkey = 2\n"
+    assert set(tomllib.loads(text)) == {"x", "behind", "table"}
+
+    spans = scan(text)
+
+    assert [place for place in spans if len(place) == 1] == [("x",), ("behind",), ("table",)]
+    assert spans["behind",].line == hiding.count("\n") + 2
+    assert spans["table", "key"].value_column == 7
+
+
+def test_a_newer_form_of_toml_is_read_too() -> None:
+    found = read_source("x.toml", "steps = { at = 2026-03-02 09:00,\n  receive = 'a' }\nafter = 1\n")
+
+    assert isinstance(found, Source)
+    assert found.spans["steps", "receive"].line == 2
+    assert found.spans["after",].line == 3
 
 
 def tomllib_key(text: str) -> list[str]:

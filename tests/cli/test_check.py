@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_planted_mistake_is_shown_with_its_line_its_column_and_what_to_do(tmp_
 def test_every_mistake_is_shown_at_once(tmp_path: Path) -> None:
     engine = copied_site(tmp_path)
     rewrite(tmp_path / "channels" / "imaging-northside.toml", '"1 day" }\nnote-ping', '"1 dai" }\nnote-ping')
-    rewrite(tmp_path / "channels" / "orthopaedics-lakeside.toml", 'gateway   = "rightfax"', 'gateway   = "leftfax"')
+    rewrite(tmp_path / "channels" / "orthopaedics-lakeside.toml", '"rightfax"', '"leftfax"')
     rewrite(engine, "port            = 2575", "prot            = 2575")
 
     said = run("check", "--conf", engine)
@@ -112,6 +113,29 @@ def test_the_fences_of_a_markdown_file_keep_their_line_numbers(tmp_path: Path) -
     assert said.exit_status == 1
     assert "channels/x.toml:6:1: error[" in said.out
     assert run("check", "README.md").exit_status == 0
+
+
+def test_a_folder_of_documents_has_the_fences_of_each_checked() -> None:
+    said = run("check", ROOT / "docs")
+
+    assert (said.exit_status, "2 files" not in said.out) == (0, True)  # feeds.md has one, channels.md two
+
+
+def test_a_channel_is_checked_with_the_lines_that_are_lent_to_it(tmp_path: Path) -> None:
+    for folder in ("conf", "channels", "sample_messages"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    lent = tmp_path / "channels" / "_defaults" / "cardiology.toml"
+    lent.parent.mkdir(exist_ok=True)
+    lent.write_text('[sla]\nrebook = "soon"\n')
+    conf = tmp_path / "conf" / "engine.toml"
+
+    alone = run("check", "--conf", conf, tmp_path / "channels" / "cardiology-heart-group.toml")
+    folder = run("check", "--conf", conf, tmp_path / "channels")
+
+    for said in (alone, folder):
+        assert said.exit_status == 1
+        assert f"{lent}:2:1: error[CH205]" in said.out
+    assert "4 files checked" in folder.out
 
 
 def test_a_file_that_is_missing_is_misuse(tmp_path: Path) -> None:

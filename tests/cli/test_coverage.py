@@ -12,7 +12,7 @@ from referral_engine.channels.book import read_book
 from referral_engine.cli import covering
 from referral_engine.flow.rehearsal import Rehearsal
 from referral_engine.hl7.message import Message
-from referral_engine.service import order_facts
+from referral_engine.service import clock_counts, order_facts
 from referral_engine.service.files import read_files
 from tests.cli.terminal import ROOT, run
 
@@ -42,6 +42,8 @@ def asked(engine: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> list[Mapping[st
     questions: list[Mapping[str, object]] = []
 
     def ask(_conf: str, question: str, words: Mapping[str, object]) -> object:
+        if question == "clocks":
+            return clock_counts.clock_counts(engine.journal.read(), words)
         assert question == "orders"
         questions.append(words)
         return order_facts.order_facts(engine.journal.read(), words)
@@ -114,6 +116,41 @@ def test_without_an_engine_it_says_so() -> None:
 
     assert said.exit_status == 1
     assert "the daemon is not running" in said.err
+
+
+def test_what_every_clock_did_is_told_and_what_it_means(engine: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked(engine, monkeypatch)
+    engine.move_to(NOW.replace(day=4))
+
+    said, told = run("coverage", "--clocks"), run("coverage", "--json").json
+
+    found = {
+        (one["channel"], one["kind"]): tuple(one[word] for word in ("ran", "fired", "cancelled", "running"))
+        for one in told["clocks"]
+    }
+    assert found["cardiology-heart-group", "confirm"] == (1, 0, 1, 0)  # they booked before it ran out
+    assert found["orthopaedics-lakeside", "patient-prompt"] == (1, 1, 0, 0)
+    assert found["orthopaedics-lakeside", "open-30"] == (1, 0, 0, 1)
+    assert "never ran: any clock; nothing came to where they start" in said.out  # imaging got no order
+    assert "cardiology-heart-group confirm 1 0 1 0 " in " ".join(said.out.split())
+
+
+def test_clocks_that_ended_before_the_time_are_left_out(engine: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked(engine, monkeypatch)
+    engine.move_to(NOW.replace(day=9))
+    monkeypatch.setattr(MarchClock, "now", lambda _self: NOW.replace(day=9))
+
+    told = run("coverage", "--since", "1d", "--json").json
+
+    ran = {one["kind"]: one["ran"] for one in told["clocks"] if one["channel"] == "orthopaedics-lakeside"}
+    assert ran["patient-prompt"] == 0  # it fired on the second
+    assert ran["open-30"] == 1  # it still runs
+
+
+@pytest.mark.parametrize("words", [{"since": "x"}, {"before": -1}])
+def test_a_page_of_clocks_that_is_none_is_refused(engine: Rehearsal, words: dict[str, object]) -> None:
+    with pytest.raises(Refused):
+        clock_counts.clock_counts(engine.journal.read(), words)
 
 
 def test_a_page_before_no_number_is_refused(engine: Rehearsal) -> None:

@@ -29,6 +29,9 @@ LIVE = [
     ["messages"],
     ["message", "show", "42"],
     ["status"],
+    ["reload"],
+    ["config", "history"],
+    ["config", "rollback", "1", "--reason", "it was better"],
 ]
 ORDER = "sample_messages/orm-o01-cardiology-ppo.hl7"
 
@@ -89,6 +92,8 @@ def test_a_command_about_the_live_engine_says_that_none_is_running(words: list[s
         ["task", "done", "7", "--note", "x", "--booked", "2026-03-10"],
         ["task", "done", "7", "--note", "x", "--authorized", "A1", "--authorized-until", "June"],
         ["task", "done", "7", "--note", "x", "--authorized-until", "2026-06-30"],
+        ["task", "done", "7", "--note", "x", "--authorized", "A1", "--authorized-from", "June"],
+        ["task", "done", "7", "--note", "x", "--visits", "4"],
         ["outbox", "lose", "12"],
         ["message", "show", "last"],
         ["send", ORDER],

@@ -252,3 +252,15 @@ def test_a_size_is_read_as_it_is_written(text: str, size: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(Unfit, match="is not a size"):
         read_size(text)
+
+
+def test_other_files_change_the_marks_while_the_watch_goes_on_and_held_ballast_with_them(tmp_path: Path) -> None:
+    given = Given(tmp_path, 5000)
+    larger = Ballast(str(tmp_path / "journal.db"), 8192)
+
+    given.watch.follow(Marks(low=6000, ballast=8192), larger)
+    assert larger.held
+    given.after(LOOK_SECONDS, 5000)
+
+    assert given.done == ["low"]
+    given.watch.stop()

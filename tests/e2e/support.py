@@ -151,8 +151,8 @@ class Site:
     process: subprocess.Popen[str] | None = None
     ready_line: str = ""
 
-    def lay_out(self) -> None:
-        """Copy the project's files; every port is replaced, and retries come at once."""
+    def lay_out(self, *, as_shipped: bool = False) -> None:
+        """Copy the project's files; every port is replaced, and retries come at once, unless all else is as shipped."""
         shutil.copytree(ROOT / "conf", self.root / "conf")
         shutil.copytree(ROOT / "channels", self.root / "channels")
         self.port = free_port()
@@ -163,6 +163,9 @@ class Site:
         self._rewrite("conf/engine.toml", r"port( +)= 2576", rf"port\1= {self.partners['ehr'].port}")
         for name, port in (("cardiology-heart-group", 6661), ("imaging-northside", 6662)):
             self._rewrite(f"channels/{name}.toml", rf"port( +)= {port}", rf"port\1= {self.partners[name].port}")
+        if as_shipped:
+            return
+        self._rewrite("channels/orthopaedics-lakeside.toml", r"(?m)^send_hours = .*\n", "")  # whatever day it is today
         soon = 'first = "1 second", longest = "2 seconds"'
         for name in ("conf/engine.toml", "channels/cardiology-heart-group.toml"):
             self._rewrite(name, r'first = "30 seconds", longest = "15 minutes"', soon)

@@ -89,7 +89,16 @@ def test_a_feed_that_no_file_describes_cannot_be_switched_on() -> None:
 def test_the_guide_shows_every_key_of_a_feed() -> None:
     guide = GUIDE.read_text(encoding="utf-8")
     spelt = {"zone": "timezone", "slot_words": "[appointment_words]", "authority_names": "[authorities]"}
-    tables = {"referral_when", "left_alone", "physician_orders", "in_network", "specialties", "portal", "sms_consent"}
+    tables = {
+        "referral_when",
+        "left_alone",
+        "denied_when",
+        "physician_orders",
+        "in_network",
+        "specialties",
+        "portal",
+        "sms_consent",
+    }
     tables |= {"controls", "result_states", "document_states"}
 
     missing = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from referral_engine.base.values import replace
+from referral_engine.flow.inputs import ConfigChanged, MessageDecision, Receipt
+from referral_engine.flow.rehearsal import Rehearsal
 from referral_engine.journal.rows import Disposition
 from tests.flow.stage import (
     BOOKING,
@@ -62,6 +64,35 @@ def test_an_order_without_a_number_or_without_a_service_is_a_task() -> None:
     (task,) = tasks(stage, "unroutable-order")
     assert "no number (ORC-2)" in task.reason
     assert not stage.journal.read().referrals()
+
+
+def replay(stage: Rehearsal, receipt: Receipt) -> Receipt:
+    return stage.step.run([MessageDecision(message=receipt.sequence, decision="replay", by="jane")])[0]
+
+
+def test_an_order_that_no_channel_took_is_handled_again_once_the_files_take_it() -> None:
+    stage = engine(other=replace(book(), channels={}, version="before"))
+    receipt = stage.receive(sample(ORDER))
+    stage.step.offer(book())
+    stage.step.run([ConfigChanged(config=book().version, files={}, action="reload", by="jane")])
+
+    decided = replay(stage, receipt)
+
+    assert decided.refused == ""
+    assert row(stage, receipt).disposition is Disposition.APPLIED
+    assert not tasks(stage, "unroutable-order")
+    assert [effect.lane for effect in owed(stage)] == [HEART]
+    assert "was not set aside" in replay(stage, receipt).refused
+
+
+def test_an_order_that_still_nobody_takes_stays_one_task() -> None:
+    stage = engine()
+    receipt = stage.receive(sample("orm-o01-unroutable.hl7"))
+
+    replay(stage, receipt)
+
+    assert row(stage, receipt).disposition is Disposition.NEEDS_HUMAN
+    assert kinds(stage) == ["unroutable-order"]
 
 
 def test_an_order_when_no_channel_is_configured_says_so() -> None:

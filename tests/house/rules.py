@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import Final
 
-from tests.house.tree import Module, dotted, functions, imports
+from tests.house.tree import Module, dotted, functions, imports, nodes
 
 MODULE_LINES_MAX: Final = 400  # more is two ideas: split it by noun
 FUNCTION_LINES_MAX: Final = 60
@@ -80,7 +80,7 @@ def vague_name(module: Module) -> list[str]:
     named = [(1, part) for part in module.path.removesuffix(".py").split("/")]
     named += [
         (node.lineno, node.name)
-        for node in ast.walk(module.tree())
+        for node in nodes(module.tree())
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     ]
     return [
@@ -102,7 +102,7 @@ def clock_read(module: Module) -> list[str]:
     if module.path == CLOCK:
         return []
     tree = module.tree()
-    named = [(node.lineno, dotted(node)) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    named = [(node.lineno, dotted(node)) for node in nodes(tree) if isinstance(node, ast.Attribute)]
     named += list(imports(tree))
     return [
         f"{module.path}:{line}: {name}; time and identifiers are handed in"
@@ -117,7 +117,7 @@ def patient_revealed(module: Module) -> list[str]:
         return []
     return [
         f"{module.path}:{node.lineno}: .reveal() belongs in {', '.join(REVEALERS)}"
-        for node in ast.walk(module.tree())
+        for node in nodes(module.tree())
         if isinstance(node, ast.Attribute) and node.attr == "reveal"
     ]
 
@@ -136,9 +136,9 @@ def sql_outside_the_journal(module: Module) -> list[str]:
 def _strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Every string of the code that is no docstring."""
     told = {
-        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        id(node.value) for node in nodes(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
             yield node.lineno, node.value
 
@@ -149,7 +149,7 @@ def printed(module: Module) -> list[str]:
         return []
     return [
         f"{module.path}:{node.lineno}: print belongs in cli"
-        for node in ast.walk(module.tree())
+        for node in nodes(module.tree())
         if isinstance(node, ast.Call) and dotted(node.func) == "print"
     ]
 
@@ -157,7 +157,7 @@ def printed(module: Module) -> list[str]:
 def caught_all(module: Module) -> list[str]:
     """Nothing below service and transports catches what it does not know; nothing anywhere catches without a type."""
     found = []
-    for node in ast.walk(module.tree()):
+    for node in nodes(module.tree()):
         if not isinstance(node, ast.ExceptHandler):
             continue
         if node.type is None:
@@ -184,7 +184,7 @@ def log_made_of_values(module: Module) -> list[str]:
     """A log line is a fixed sentence; what changes goes into allow-listed fields."""
     return [
         f"{module.path}:{node.lineno}: a log line is a fixed sentence with fields, nothing is formatted into it"
-        for node in ast.walk(module.tree())
+        for node in nodes(module.tree())
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in _LOG_CALLS
@@ -210,7 +210,7 @@ def code_from_text(module: Module) -> list[str]:
     """Nothing stored or received ever becomes code."""
     return [
         f"{module.path}:{node.lineno}: {dotted(node.func)} turns text into code"
-        for node in ast.walk(module.tree())
+        for node in nodes(module.tree())
         if isinstance(node, ast.Call) and dotted(node.func) in {"eval", "exec", "compile", "__import__"}
     ]
 

@@ -68,6 +68,13 @@ def test_it_starts_the_program_we_install_with_the_configuration_we_install() ->
     ]
 
 
+def test_edited_files_are_taken_up_by_the_command_that_says_what_is_wrong_with_them() -> None:
+    conf = SERVICE["ExecStart"][0].split(" run ")[1]
+
+    assert SERVICE["ExecReload"] == [f"/opt/referral-engine/bin/referral-engine reload {conf}"]
+    assert SERVICE["OOMPolicy"] == ["continue"]  # the reader of new files may die for lack of memory, and nobody else
+
+
 @pytest.mark.parametrize("kind", ["State", "Runtime", "Logs", "Configuration"])
 def test_every_directory_is_its_own_and_closed_to_others(kind: str) -> None:
     assert SERVICE[f"{kind}Directory"] == ["referral-engine"]
@@ -128,6 +135,7 @@ def test_the_options_of_the_start_command_exist() -> None:
     from tests.house.test_documents import program, unknown_words
 
     assert unknown_words(SERVICE["ExecStart"][0].split()[1:], program()) == []
+    assert unknown_words(SERVICE["ExecReload"][0].split()[1:], program()) == []
 
 
 def analyze(*words: str) -> subprocess.CompletedProcess[str]:
@@ -140,7 +148,7 @@ def analyze(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def startable_unit(tmp_path: Path) -> Path:
     """The unit with a program that exists on every machine, and no manual at a place that may not."""
-    text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", text_of(UNIT))
+    text = re.sub(r"(?m)^(ExecStart|ExecReload)=\S+", r"\1=/bin/true", text_of(UNIT))
     unit = tmp_path / UNIT.name
     unit.write_text(re.sub(r"(?m)^Documentation=.*\n", "", text), encoding="utf-8")
     return unit

@@ -6,7 +6,7 @@ import ast
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,8 +32,13 @@ class Module:
         return self.path.rsplit("/", 1)[-1].removesuffix(".py")
 
     def tree(self) -> ast.Module:
-        """Its syntax tree."""
-        return ast.parse(self.source, self.path)
+        """Its syntax tree, which nobody may change."""
+        return _parsed(self.source, self.path)
+
+
+@lru_cache(maxsize=2)  # the rules look at one module after another: all trees at once would fill the memory
+def _parsed(source: str, path: str) -> ast.Module:
+    return ast.parse(source, path)
 
 
 @cache
@@ -83,16 +88,22 @@ def dotted(node: ast.expr) -> str:
     return ""
 
 
+@lru_cache(maxsize=2)  # every rule looks at all of them
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """The tree itself and everything below it."""
+    return tuple(ast.walk(tree))
+
+
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function and method, inner ones too."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and full name of everything imported: "time", "time.monotonic"."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -14,7 +14,7 @@ from referral_engine.hl7.message import Message
 from referral_engine.intake import order_groups
 from referral_engine.loop.events import CancelRequested, OrderChanged, ReferralOrdered
 from referral_engine.loop.matching import About
-from referral_engine.loop.referral import Identifier, Order, Provider
+from referral_engine.loop.referral import Identifier, Insurance, Order, Provider
 from referral_engine.loop.states import Network, Urgency
 from tests.intake.samples import (
     EHR,
@@ -76,7 +76,9 @@ def test_the_order_holds_what_the_message_asks_for() -> None:
         payer="PAY1",
         plan="HMO",
         diagnosis="I48.91",
+        insurances=(Insurance(payers=("PAY1", "PAYER ONE"), plans=("HMO", "PLAN9")),),
         authorization_number="AUTH9",
+        authorization_begins_on=date(2026, 3, 1),
         authorization_expires_on=date(2026, 6, 30),
         message=7,
     )

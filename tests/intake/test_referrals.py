@@ -18,7 +18,7 @@ from referral_engine.loop.events import (
     ReferralOrdered,
 )
 from referral_engine.loop.matching import About
-from referral_engine.loop.referral import Identifier, Order, Provider
+from referral_engine.loop.referral import Identifier, Insurance, Order, Provider
 from referral_engine.loop.states import Network, Urgency
 from tests.intake.samples import (
     EHR,
@@ -84,7 +84,9 @@ def test_a_new_referral_becomes_a_referral_with_all_it_says() -> None:
         payer="PAY1",
         plan="PLAN9",
         diagnosis="I48.91",
+        insurances=(Insurance(payers=("PAY1", "PAYER ONE"), plans=("PLAN9",)),),
         authorization_number="AUT44",
+        authorization_begins_on=date(2026, 3, 1),
         authorization_expires_on=date(2026, 6, 30),
         message=7,
     )

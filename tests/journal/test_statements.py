@@ -38,7 +38,15 @@ WALKS = {
     "_STATUS",
     "_TALLIES",
     "_COUNTED",
+    "_NEWEST_VERSION",
+    "VERSIONS",
     "_MISSING",
+    "_EVERY_REFERRAL",  # of a journal in memory, when a replay is over
+    "_EVERY_CLOCK",
+    "_EVERY_TASK",
+    "_EVERY_SENDING",
+    "_EVERY_EVENT",
+    "_EVERY_MESSAGE",
 }
 
 

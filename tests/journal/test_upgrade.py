@@ -16,6 +16,7 @@ from referral_engine.journal.scrub import scrub
 from referral_engine.loop.referral import Identifier
 from tests.journal.made import KEY, a_referral
 from tests.journal.test_decisions import a_decision
+from tests.journal.test_versions import a_version
 
 ROWS = 25
 MESSAGE = """
@@ -129,6 +130,32 @@ def test_a_journal_from_before_decisions_learns_them_and_keeps_its_numbers(tmp_p
         assert unit.bound(BindingKind.VISIT, "V-1") == ("K7QD-0001",)
         assert unit.parked(BindingKind.PLACER, "P8") == ()
     again.close()
+
+
+def test_a_journal_from_before_versions_knows_none_and_learns_its_first(tmp_path: Path) -> None:
+    # P19: the step that keeps every configuration that was in force
+    path = tmp_path / "journal.db"
+    of_the_first_release(path, KEY)
+    connection = open_database(str(path), KEY)
+    connection.execute("BEGIN")
+    database = schema.sqlite_utils.Database(connection, recursive_triggers=False, execute_plugins=False)
+    schema.STEPS.apply(database, stop_before="0005-versions")
+    connection.execute("UPDATE instance SET schema_hash = ?", (schema.schema_hash(connection),))
+    connection.execute("COMMIT")
+    connection.close()
+
+    journal = Journal.open(str(path), KEY)
+
+    assert "a copy from before lies at" in journal.note
+    assert journal.read().versions() == ()
+    assert journal.read().version_files("c1") is None
+    with journal.batch(2) as unit:
+        assert unit.newest_version() is None
+        assert unit.add_version(a_version("c1")) == 1
+        assert unit.open_referrals("", 9).found == ("K7QD-0001",)
+    report = scrub(journal._connection)
+    assert report.whole, report
+    journal.close()
 
 
 def test_the_next_start_upgrades_nothing_and_leaves_the_copy(tmp_path: Path) -> None:

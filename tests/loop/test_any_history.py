@@ -17,6 +17,7 @@ from referral_engine.loop.events import (
     AppointmentCancelled,
     AppointmentVoided,
     AuthorizationRecorded,
+    ClocksMigrated,
     DeadlinePassed,
     DeliverySettled,
     Event,
@@ -82,8 +83,17 @@ def events(draw: st.DrawFn, at: datetime, urgency: Urgency) -> Event:
         more = {"appointment": draw(numbers)}
     elif kind in (ReferralOrdered, OrderChanged):
         auth, day = draw(st.sampled_from(["", "AUTH-1", "AUTH-2"])), ORDERED_AT.date() + timedelta(days=20)
-        order = an_order(urgency=urgency, authorization_number=auth, authorization_expires_on=day if auth else None)
+        order = replace(
+            an_order(urgency=urgency, authorization_number=auth, authorization_expires_on=day if auth else None),
+            authorization_begins_on=draw(st.sampled_from([None, ORDERED_AT.date() + timedelta(days=5)])),
+            authorization_visits=draw(st.integers(0, 2)),
+            authorization_provider=draw(st.sampled_from(["", "1902345674"])),
+            authorization_denied=draw(st.sampled_from([False, False, True])),
+        )
         more = {"patient": draw(patients), "order": order}
+        if kind is OrderChanged:
+            hold = st.builds(Hold, rule=st.sampled_from(HoldRule), billing=st.booleans())
+            more["hold"] = draw(st.one_of(st.none(), hold))
     elif kind in (PatientUpdated, PatientsMerged):
         more = {"patient": draw(patients)}
     elif kind is ReportReceived:
@@ -102,13 +112,21 @@ def events(draw: st.DrawFn, at: datetime, urgency: Urgency) -> Event:
         more = {"kind": draw(st.sampled_from(Kind)), "generation": draw(st.integers(0, 30)), "due_at": at}
     elif kind is AuthorizationRecorded:
         expires_on = draw(st.sampled_from([None, at.date() + timedelta(days=10)]))
-        more = {"approved": draw(st.booleans()), "number": "AUTH-3", "expires_on": expires_on}
+        number = draw(st.sampled_from(["", "AUTH-2", "AUTH-3"]))
+        more = {
+            "approved": draw(st.booleans()),
+            "number": number,
+            "expires_on": expires_on,
+            "visits": draw(st.integers(0, 2)),
+        }
     elif kind is PatientAnswered:
         more = {"answer": draw(st.sampled_from(Answer))}
     elif kind is ReferralEnded:
         more = {"reason": "", "ending": draw(st.sampled_from(Ending))}
     elif kind is TaskClosed:
         more = {"kind": draw(st.sampled_from(TaskKind))}
+    elif kind is ClocksMigrated:
+        more = {"config": draw(st.sampled_from(["c1", "c2"])), "was": "", "message": 0}
     more.setdefault("message", draw(st.integers(0, 9)))
     return kind(at=at, **more)  # type: ignore[arg-type]  # each kind got its own fields
 
@@ -132,7 +150,7 @@ class AnyHistory(RuleBasedStateMachine):
         billing=st.booleans(),
         duplicate_of=st.sampled_from(["", "", "", "A-0000"]),
         urgency=st.sampled_from(Urgency),
-        has_fallback=st.booleans(),
+        fallbacks=st.integers(0, 3),
         can_confirm=st.booleans(),
         attempts=st.integers(0, 2),
         patient=patients,
@@ -143,7 +161,7 @@ class AnyHistory(RuleBasedStateMachine):
         billing: bool,
         duplicate_of: str,
         urgency: Urgency,
-        has_fallback: bool,
+        fallbacks: int,
         can_confirm: bool,
         attempts: int,
         patient: object,
@@ -151,7 +169,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.now = ORDERED_AT
         self.fired: dict[tuple[Kind, int], datetime] = {}
         capabilities = Capabilities(can_confirm=can_confirm)
-        self.policy = a_policy(has_fallback=has_fallback, capabilities=capabilities, no_show_attempts=attempts)
+        self.policy = a_policy(fallbacks=fallbacks, capabilities=capabilities, no_show_attempts=attempts)
         hold = Hold(rule=rule, billing=billing)
         decision = ordered(
             patient=patient,  # type: ignore[arg-type]  # a patient

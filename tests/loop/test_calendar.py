@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from referral_engine.base.values import replace
 from referral_engine.loop.calendar import (
     Calendar,
     add_business_days,
@@ -30,6 +31,11 @@ NIGHTS = a_calendar(hours={day: (span("01:00", "04:00"),) for day in range(7)})
 SWALLOWED = a_calendar(hours={day: (span("02:00", "03:00"),) for day in range(7)})
 CALENDARS = [OFFICE, GOOD_FRIDAY, SHORT_FRIDAYS, LUNCH, NIGHTS, SWALLOWED]
 CALENDARS += [a_calendar(zone=ZoneInfo(name)) for name in ("Australia/Lord_Howe", "Asia/Kathmandu", "UTC")]
+# Christmas Eve until noon, and a Saturday morning in December.
+HALF_DAYS = replace(
+    LUNCH, special={date(2026, 12, 24): (span("08:00", "12:00"),), date(2026, 12, 19): LUNCH.hours[0][:1]}
+)
+CALENDARS.append(HALF_DAYS)
 NEVER = Calendar(zone=CHICAGO, hours={})
 
 instants = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  # the strategy adds the zone
@@ -131,6 +137,16 @@ def test_the_next_opening_is_now_while_open(instant: str, opening: str) -> None:
 
 def test_the_next_opening_skips_holidays() -> None:
     assert next_opening(GOOD_FRIDAY, wall("2026-04-02 18:00")) == wall("2026-04-07 08:00")
+
+
+def test_a_day_with_hours_of_its_own_counts_by_them_whatever_weekday_it_is() -> None:
+    afternoon = wall("2026-12-24 13:00")
+    saturday = wall("2026-12-19 10:30")
+
+    assert next_opening(HALF_DAYS, afternoon) == wall("2026-12-25 08:00")
+    assert next_opening(HALF_DAYS, saturday) == saturday
+    assert add_business_days(HALF_DAYS, wall("2026-12-18 10:00"), 1) == wall("2026-12-19 10:00")
+    assert add_business_time(HALF_DAYS, wall("2026-12-24 11:00"), timedelta(hours=2)) == wall("2026-12-25 09:00")
 
 
 def test_a_span_the_spring_change_swallows_is_no_opening() -> None:

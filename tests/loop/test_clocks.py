@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 
@@ -39,6 +39,7 @@ from tests.builders import (
 from tests.loop.reading import (
     DAY,
     HOUR,
+    approved,
     booked,
     cancelled,
     closure_taken,
@@ -60,6 +61,7 @@ MISSED = told(PASSED, PatientMissed(at=ORDERED_AT))
 CLOSING = told(KEPT, note())
 CANCELLING = told(SENT, CancelRequested(at=ORDERED_AT))
 HELD = held(billing=True)
+AUTHORIZED = told(HELD, approved(expires_on=date(2026, 3, 10)))
 
 
 def dues(referral: Referral, kind: Kind) -> list[datetime]:
@@ -97,6 +99,7 @@ TIMETABLE = [
     (Kind.CANCEL_CONFIRM,      CANCELLING,      "2026-03-04 15:00",                         "2026-03-03 15:00"),
     (Kind.HOLD_REMIND,         HELD,            "2026-03-04 15:00",                         "2026-03-03 15:00"),
     (Kind.HOLD_BILLING,        HELD,            "2026-03-07 15:00",                         "2026-03-07 15:00"),
+    (Kind.AUTHORIZATION_ENDS,  AUTHORIZED,      "2026-03-11 05:01",                         "2026-03-11 05:01"),
 ]  # fmt: skip
 
 
@@ -338,7 +341,7 @@ def test_every_no_show_starts_its_own_rebooking_clock() -> None:
 
 
 def test_the_fallback_is_watched_by_a_clock_of_its_own() -> None:
-    policy = a_policy(has_fallback=True)
+    policy = a_policy(fallbacks=1)
     second = told(a_referral(), settled(Purpose.ORDER, Outcome.FAILED, at=ORDERED_AT + HOUR), policy=policy)
 
     assert not fired_again(a_referral(), second, Kind.DELIVERED)

@@ -10,6 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import example, given
 
+from referral_engine.base.values import replace
 from referral_engine.loop.calendar import Calendar, clinic_time, office_hours
 from referral_engine.loop.clocks import due_at
 from referral_engine.loop.holidays import holiday_name
@@ -23,6 +24,7 @@ LUNCH = a_calendar(hours={day: (span("08:00", "12:00"), span("13:00", "17:00")) 
 SHORT_FRIDAYS = a_calendar(hours={**office_hours(), 4: (span("08:00", "12:00"),)})
 SWALLOWED = a_calendar(hours={day: (span("02:00", "03:00"),) for day in range(7)})
 CALENDARS = [OFFICE, INDEPENDENCE, LUNCH, SHORT_FRIDAYS, SWALLOWED, Calendar(zone=CHICAGO, hours={})]
+CALENDARS.append(replace(LUNCH, special={date(2026, 12, 24): (span("08:00", "12:00"),)}))
 CALENDARS += [a_calendar(zone=ZoneInfo(name)) for name in ("Australia/Lord_Howe", "Asia/Kathmandu", "UTC")]
 
 instants = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  # the strategy adds the zone

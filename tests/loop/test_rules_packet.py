@@ -43,7 +43,7 @@ from tests.loop.reading import (
 )
 
 POLICY = a_policy()
-WITH_FALLBACK = a_policy(has_fallback=True)
+WITH_FALLBACK = a_policy(fallbacks=1)
 ORDER = Purpose.ORDER
 FALLBACK = Purpose.FALLBACK_ORDER
 
@@ -271,7 +271,7 @@ def test_a_packet_not_delivered_in_time_takes_the_fallback_and_withdraws_the_fir
     decision = decide(a_referral(), passed(Kind.DELIVERED), WITH_FALLBACK)
 
     assert purposes(decision) == {FALLBACK}
-    assert withdrawn(decision) == {ORDER}
+    assert withdrawn(decision) == {ORDER, FALLBACK}
 
 
 def test_a_packet_not_delivered_in_time_without_a_fallback_is_a_task() -> None:

@@ -28,7 +28,6 @@ INITIAL = {"authorization": "not-required", "dispatch": "held", "outreach": "not
 # What no table foresees: the state stays, and a person is shown the sentence.
 ANOMALIES = {
     "authorization": {
-        "authorization denied": {"not-required"},
         "authorization waived": {"denied"},
     },
     "dispatch": {"accepted": {"declined"}},

@@ -36,7 +36,7 @@ def test_every_purpose_there_is_can_be_rendered():
 @pytest.mark.parametrize("source", [b"", ORM, ORU, MDM, b"not HL7", b"MSH|^~\\&|"], ids=str)
 @pytest.mark.parametrize(("recipient", "purpose"), EVERYTHING)
 def test_two_renderings_of_one_effect_are_the_same_bytes(recipient, purpose, source):
-    channel = replace(CHANNEL, fallback=FAX)
+    channel = replace(CHANNEL, fallbacks=(FAX,))
     one = setting(source=source, channel=channel)
     another = setting(source=bytes(bytearray(source)), channel=replace(channel))
 

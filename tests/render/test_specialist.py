@@ -170,7 +170,7 @@ def test_a_channel_whose_file_is_gone_is_a_fault_that_names_no_patient():
 
 
 def test_what_follows_an_order_goes_the_way_the_order_went():
-    channel = replace(CHANNEL, fallback=FAX)
+    channel = replace(CHANNEL, fallbacks=(FAX,))
     fallen = replace(REFERRAL, fallback_used=True)
 
     def lane(purpose, referral):

@@ -191,7 +191,7 @@ def test_a_question_is_asked_as_everywhere_and_waits_for_no_answer_on_the_wire(p
 
 
 def test_the_second_way_of_such_a_channel_is_what_it_is() -> None:
-    channel = replace(DIRECT, fallback=FAX)
+    channel = replace(DIRECT, fallbacks=(FAX,))
 
     made = render(to(SPECIALIST, Purpose.FALLBACK_ORDER), REFERRAL, setting(channel=channel, book=NAMED, source=SOURCE))
 

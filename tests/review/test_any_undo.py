@@ -28,7 +28,7 @@ from referral_engine.loop.undoing import Undone, first_of, replayed, without
 from tests.builders import CHANNEL, ORDERED_AT, a_patient, a_policy, an_order, told
 from tests.loop.test_any_history import events, lengths
 
-POLICY = a_policy(has_fallback=True)
+POLICY = a_policy(fallbacks=1)
 ORDERED = ReferralOrdered(at=ORDERED_AT, patient=a_patient(), order=an_order())
 STORED = Referral(id="A-0001", channel=CHANNEL, patient=ORDERED.patient, order=ORDERED.order)
 FIRST = first_of(ORDERED, STORED)

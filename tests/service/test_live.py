@@ -27,7 +27,7 @@ from referral_engine.flow.inputs import Arrived
 from referral_engine.hl7.ack import read_ack
 from referral_engine.hl7.mllp import Deframer, enframe
 from referral_engine.loop.events import Outcome
-from referral_engine.service.assembly import EXIT_FENCED, Daemon, World
+from referral_engine.service.assembly import EXIT_FENCED, Daemon
 from referral_engine.service.clock import MachineClock
 from referral_engine.service.control_client import ask
 from referral_engine.service.door import Door
@@ -35,6 +35,7 @@ from referral_engine.service.executor import ThreadExecutor
 from referral_engine.service.host import LocalHost
 from referral_engine.service.listener import MllpListener
 from referral_engine.service.places import Places
+from referral_engine.service.world import World
 from referral_engine.transports.mllp import TLS_FAILED, MllpPeer
 from referral_engine.transports.reactor import Reactor
 from referral_engine.transports.tls import client_context, server_context

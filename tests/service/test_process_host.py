@@ -16,14 +16,14 @@ import pytest
 
 from referral_engine.base.errors import Altered, JournalError, NoRoom, OutcomeUnknown, Refused, TookTooLong
 from referral_engine.channels.book import read_book
-from referral_engine.flow.inputs import Claim, Input, Receipt, Ticked
+from referral_engine.flow.inputs import Claim, ConfigChanged, Input, Receipt, Ticked
 from referral_engine.journal.journal import Journal
 from referral_engine.journal.rows import EffectRow
 from referral_engine.service import journal_process
 from referral_engine.service.files import read_files
+from referral_engine.service.found import pack
 from referral_engine.service.handling import Broken
 from referral_engine.service.ipc import (
-    LENGTH,
     Anchor,
     Close,
     Done,
@@ -32,6 +32,7 @@ from referral_engine.service.ipc import (
     Open,
     Opened,
     Ping,
+    Prepare,
     Reply,
     Request,
     Run,
@@ -43,6 +44,7 @@ from referral_engine.service.ipc import (
     read_request,
     written,
 )
+from referral_engine.service.lengths import LENGTH
 from tests.channels.shipped import ROOT
 from tests.flow.stage import ORDER, arrived, sample
 
@@ -111,6 +113,25 @@ def test_a_batch_a_question_a_scrub_and_the_end(line: Line, tmp_path: Path) -> N
     assert line.ask(Ping()) == line.ask(Anchor()) == line.ask(Close()) == Told()
 
 
+def test_a_configuration_that_was_prepared_comes_in_force_under_its_hash_and_no_other(
+    line: Line, tmp_path: Path
+) -> None:
+    line.ask(open_request(tmp_path / "journal.db"))
+    files = {"conf/engine.toml": '[practice]\nname = "Springfield Clinic"\n'}
+    book = read_book(files)
+
+    prepared = line.ask(Prepare(book=pack(book)))
+    changed = ConfigChanged(config=book.version, files=files, action="reload", by="ana")
+    other = ConfigChanged(config="another", files=files, action="reload", by="ana")
+    done = line.ask(Run(now=NOW, inputs=[changed])), line.ask(Run(now=NOW, inputs=[other]))
+
+    assert prepared == Told()
+    receipts = [one.results[0] for one in done if isinstance(one, Done)]
+    assert [(one.version, bool(one.refused)) for one in receipts if isinstance(one, Receipt)] == [(1, False), (0, True)]
+    (row,) = line.ask(Look(name="versions", words={"limit": 5})).answer  # type: ignore[union-attr]  # it is told
+    assert (row["number"], row["config"]) == (1, book.version)
+
+
 def test_a_question_that_is_refused_or_unknown_harms_nothing(line: Line, tmp_path: Path) -> None:
     line.ask(open_request(tmp_path / "journal.db"))
 
@@ -169,6 +190,7 @@ def _needed(kind: type[Input]) -> dict[str, object]:
 
     needed: dict[str, dict[str, object]] = {
         "SetAside": {"arrived": arrived(b"MSH|")},
+        "ConfigChanged": {"files": {"conf/engine.toml": "[listener]\n"}},
         "Blamed": {"marks": (1, 2**62)},
         "Settled": {"outcome": Outcome.DELIVERED, "claim": Claim(lane="ehr", back=((1, 2),))},
         "TaskDone": {"booked": datetime(2026, 3, 2, tzinfo=UTC)},

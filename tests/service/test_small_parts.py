@@ -268,6 +268,17 @@ def test_time_is_told_at_every_tick_and_at_once_again_while_more_is_due() -> Non
     assert sweeper.fired == 4
 
 
+def test_a_reload_changes_how_often_deadlines_are_looked_at_from_the_next_look_on() -> None:
+    clock, door = Clock(), _Door(False, False, False, False)
+    sweeper = Sweeper(submit=door.submit, timer=clock, every_seconds=15.0)
+    sweeper.start()
+
+    sweeper.follow(every_seconds=1.0, quiet_seconds=0.0)
+    clock.pump([15.0, 1.0, 1.0])
+
+    assert len(door.inputs) == 4
+
+
 def test_two_ticks_are_never_under_way_at_once() -> None:
     clock, door = Clock(), _Door()
     door.at_once = False

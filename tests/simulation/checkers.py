@@ -307,7 +307,9 @@ def wrong_inside(reading: Reading, book: Book) -> list[str]:
     messages, effects = all_messages(reading), all_effects(reading)
     engine = book.engine
     calendar = engine.calendars.get("default") or next(iter(engine.calendars.values()))
-    default = Policy(calendar=calendar, clocks=engine.clocks, duplicate_days=engine.duplicate_days)
+    default = Policy(
+        calendar=calendar, clocks=engine.clocks, networks=engine.network_clocks, duplicate_days=engine.duplicate_days
+    )
     wrong = stored_twice(messages) + broken_custody(messages) + broken_sums(reading) + one_effect_a_cause(effects)
     wrong += reduced_wrongly(reading, messages)
     wrong += unaudited(reading, messages) + altered(reading)

@@ -15,8 +15,9 @@ from zope.interface import implementer
 
 from referral_engine.hl7.mllp import Deframer
 from referral_engine.journal.journal import Journal
-from referral_engine.service.assembly import Daemon, World
+from referral_engine.service.assembly import Daemon
 from referral_engine.service.places import Places
+from referral_engine.service.world import World
 from tests.simulation.faults import FaultyConnection, Ground, Thread
 from tests.simulation.network import HOST, Connecting, End, OpenPort
 from tests.simulation.scheduler import Call

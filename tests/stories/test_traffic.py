@@ -131,5 +131,5 @@ def test_a_feed_nobody_described_is_named_with_those_that_are_known() -> None:
 def test_a_feed_whose_orders_no_channel_takes_is_a_sentence() -> None:
     from referral_engine.base.values import replace
 
-    with pytest.raises(NoPlace, match='no enabled channel takes an order of the feed "ehr"'):
+    with pytest.raises(NoPlace, match='no live channel takes an order of the feed "ehr"'):
         site_of(replace(book(), channels={}), "ehr")

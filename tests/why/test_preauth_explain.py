@@ -68,6 +68,36 @@ def test_a_channels_own_hold_is_said_to_decide_before_the_table() -> None:
     assert "decides before the table" in run("preauth", "explain", SAMPLES / "orm-o01-cardiology-hmo.hl7").out
 
 
+def test_each_length_of_a_hold_names_the_line_that_decides_it() -> None:
+    ortho, heart = explained("orm-o01-orthopaedics-hmo.hl7"), explained("orm-o01-cardiology-hmo.hl7")
+
+    remind, billing = ortho["lengths"]
+    assert (remind["kind"], remind["length"], remind["decided_by"]) == ("hold-remind", "2 business days", "default")
+    assert (billing["kind"], billing["length"], billing["decided_by"]) == ("hold-billing", "5 days", ortho["row"])
+    (own,) = heart["lengths"]
+    assert own["decided_by"].startswith("channels/cardiology-heart-group.toml:")
+    assert explained("orm-o01-cardiology-ppo.hl7")["lengths"] == []
+
+
+def test_what_the_payer_said_is_shown_without_the_number(tmp_path: Any) -> None:
+    lines = (SAMPLES / "orm-o01-cardiology-hmo.hl7").read_bytes().replace(b"\n", b"\r").split(b"\r")
+    lines.insert(
+        1 + next(at for at, line in enumerate(lines) if line.startswith(b"IN1")), b"AUT||P|||20991231|PA-77||6|4"
+    )
+    order = tmp_path / "order.hl7"
+    order.write_bytes(b"\r".join(lines))
+
+    (told_of,) = run("preauth", "explain", order, "--json").json
+    said = run("preauth", "explain", order).out
+
+    assert told_of["payer_says"] == {
+        "number": True, "denied": False, "begins_on": None, "expires_on": "2099-12-31", "visits": 4, "provider": None,
+    }  # fmt: skip
+    assert told_of["insurances"] == [{"payer": ["61002", "Sample Managed Care"], "plan": ["HMO", "HMO200"]}]
+    assert "the order brings one until 2099-12-31 for 4 visits" in said
+    assert "PA-77" not in said
+
+
 def test_an_order_no_channel_takes_is_held_against_the_table_all_the_same() -> None:
     answer = explained("orm-o01-unroutable.hl7")
 

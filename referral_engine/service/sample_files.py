@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-FOLDER: Final = "sample_messages"  # beside the folder of conf/engine.toml
+from referral_engine.service.files import folder_beside
+
+FOLDER: Final = "sample_messages"  # in the folder of conf/engine.toml, or beside it
 SUFFIX: Final = ".hl7"
 SAMPLES_MAX: Final = 20_000  # stops a wrong folder from being read whole
 SAMPLE_BYTES_MAX: Final = 64 * 1024 * 1024  # more than any listener takes
@@ -19,9 +21,10 @@ class SampleFiles:
 
     def __init__(self, conf: str, files: Iterable[str], extra: str = "") -> None:
         """Look into the shared folder and beside every file; extra: a folder to look into instead of the shared one."""
-        shared = Path(extra) if extra else Path(conf).parent.resolve().parent / FOLDER
+        shared = Path(extra) if extra else folder_beside(conf, FOLDER)
         self._shared = _listed(shared)
-        self._beside = {folder: _listed(folder) for folder in {Path(file).parent.resolve() for file in files}}
+        folders = {Path(file).parent for file in files}  # few, whatever the number of files
+        self._beside = {folder: _listed(folder) for folder in {one.resolve() for one in folders}}
         self._read: dict[Path, bytes] = {}
 
     def names(self) -> tuple[str, ...] | None:
