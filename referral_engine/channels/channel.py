@@ -15,6 +15,7 @@ from referral_engine.channels.naks import NakMeaning
 from referral_engine.channels.pairs import ORDER_PAIRS, Pair
 from referral_engine.channels.partner import MLLP_TRAILER, Plaintext
 from referral_engine.channels.timetable import ChannelTest
+from referral_engine.hl7.message import Message
 from referral_engine.loop.calendar import Calendar, Hours
 from referral_engine.loop.policy import Duration, Policy
 from referral_engine.loop.states import Network
@@ -128,6 +129,7 @@ class Channel:
     specialty: str
     calendar: str = "default"  # its name in conf/engine.toml
     network: Network = Network.OUT
+    in_network: Matcher | None = None  # which orders are inside our network; None: the sender's file, else `network`
     partner: str = ""  # its name in conf/partners; "": the one of our own name, if there is one
     mode: Mode = "live"
     verified_on: date | None = None  # when somebody last verified its numbers and addresses
@@ -165,6 +167,15 @@ class Channel:
     def speaks(self) -> bool:
         """Whether anything arrives from this specialist over the wire."""
         return bool(self.replies.applications or self.replies.facilities)
+
+    def network_of(self, message: Message, told: Network | None) -> Network:
+        """Inside or outside our network, for one order: a payer's network is not the next one's.
+
+        told: what the sender's file reads in the order; None when it reads nothing.
+        """
+        if self.in_network is not None:
+            return Network.IN if self.in_network.matches(message) else Network.OUT
+        return self.network if told is None else told
 
     def feed(self) -> Feed:
         """The implicit dialect of the specialist: our defaults, its zone, its names in MSH-3 and MSH-4."""

@@ -85,6 +85,7 @@ def read_channel(
         specialty=head.need("specialty", words.name, ""),
         calendar=calendar,
         network=head.take("network", words.word(_NETWORKS), Network.OUT),
+        in_network=_network(top, head),
         partner=named,
         mode=_mode(head),
         verified_on=head.take("verified_on", words.day, None),
@@ -122,6 +123,21 @@ def _mode(head: Table) -> Mode:
     hint = f'write mode = "{means}"' if "mode" not in head.tree else "take this line out: mode says it"
     head.complain(_OLD_SWITCH, "CH261", '"enabled" is no key of a channel: it has a mode', hint)
     return mode
+
+
+def _network(top: Table, head: Table) -> Matcher | None:
+    """[network]: which orders are inside our network; None leaves it to the sender's file and to [channel] network."""
+    table = top.table("network")
+    if table is None:
+        return None
+    matcher = read_matcher(table)
+    if not table.tree:
+        top.complain(
+            "network", "CH214", "[network] is empty, so every order would be inside", "say which, or leave it out"
+        )
+    if "network" in head.tree:
+        head.complain("network", "CH332", "[network] says which orders are inside our network", "take this line out")
+    return matcher
 
 
 def _off(sla: Table, replies: Table) -> Mapping[Kind, tuple[str, str]]:

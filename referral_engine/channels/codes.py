@@ -88,6 +88,7 @@ CODES: Final[Mapping[str, str]] = {
     "CH321": "The payer's number is read at IN1-14.1 and AUT-6 only; any other field releases no hold.",
     "CH322": "The name already means something else: a queue of the outbox, or a word behind `config`.",
     "CH323": "Orders come as ORM, OMG, OSU or REF. A channel that asks for another type is never given anything.",
+    "CH332": "Whether an order is inside our network is said by [network] or by one word in [channel], not by both.",
     "CH331": "A day is a holiday or has hours of its own; with both, which one counts would be a guess.",
     # --- files disagree
     "CH401": "Two live channels, or two in shadow, can take one order. One may: file order never decides.",

@@ -119,7 +119,7 @@ def _silent_clocks(page: Page, channel: Channel, around: Around) -> Iterator[tup
         if all(one.counted is None and one.give_up_after_seconds < shortest for one in retries):
             why = '"delivered" never passes: every way gives up sooner, and that is told at once'
             yield (written[Kind.DELIVERED],), why, "make it shorter than give_up_after, or leave it out"
-    told_by_order = any(feed.in_network is not None for feed in around.feeds)
+    told_by_order = channel.in_network is not None or any(feed.in_network is not None for feed in around.feeds)
     networks = {None, *Network} if told_by_order else {None, channel.network}
     holds = [
         row.verdict

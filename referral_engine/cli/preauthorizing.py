@@ -185,7 +185,8 @@ def _found(message: Message, order: Order) -> Shape:
     for column, value in values.items():
         place = next((path for path in _PLACES[column] if value and message.value(path) == value), "")
         found[column] = {"value": value, "place": place or None}
-    found["network"] = {"value": order.network.value, "place": "the feed's in_network, or the channel"}
+    decides = "[network] of the channel, the feed's in_network, or [channel] network"
+    found["network"] = {"value": order.network.value, "place": decides}
     return found
 
 

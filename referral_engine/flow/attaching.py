@@ -137,7 +137,7 @@ def applied(turn: Turn, said: Said, found: Match, by: str = ENGINE, why: str = "
         events, reason = (), came_before(earlier)
     changed = False
     for told in (*_their_numbers(turn, said, referral, found), *events):
-        event = _asking_the_payer(turn, said, referral, _in_its_network(said, referral, told))
+        event = _asking_the_payer(turn, said, referral, _in_its_network(turn, said, referral, told))
         marked = replace(event, provisional=found.provisional) if found.provisional else event
         decision = apply(turn, referral, marked, reason=f"level {found.level.value}: {found.reason}")
         referral = decision.referral
@@ -151,11 +151,15 @@ def applied(turn: Turn, said: Said, found: Match, by: str = ENGINE, why: str = "
     return Verdict(disposition=disposition, level=found.level, reason=reason, referral=referral.id)
 
 
-def _in_its_network(said: Said, referral: Referral, event: Event) -> Event:
-    """A change of an order keeps the network, and with it the clocks, where its sender's file does not read one."""
-    if not isinstance(event, OrderChanged) or said.party.feed.in_network is not None:
+def _in_its_network(turn: Turn, said: Said, referral: Referral, event: Event) -> Event:
+    """A change of an order keeps the network, and with it the clocks, where no file reads one in the message."""
+    if not isinstance(event, OrderChanged):
         return event
-    return replace(event, order=replace(event.order, network=referral.order.network))
+    read = None if said.party.feed.in_network is None else event.order.network
+    channel = turn.channel(referral.channel)
+    if channel is not None and channel.in_network is not None:
+        read = channel.network_of(said.reading.alone or said.message, read)
+    return replace(event, order=replace(event.order, network=referral.order.network if read is None else read))
 
 
 def _asking_the_payer(turn: Turn, said: Said, referral: Referral, event: Event) -> Event:

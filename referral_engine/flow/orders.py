@@ -144,8 +144,7 @@ def _why(turn: Turn, message: Message, party: Party) -> str:
 
 def _begin(turn: Turn, message: Message, event: ReferralOrdered, said: Said, channel: Channel) -> Verdict:
     specialty = event.order.specialty or channel.specialty
-    # Whether it stays in the network, the sender's file may let the order say; else the channel's file says it.
-    network = channel.network if said.party.feed.in_network is None else event.order.network
+    network = channel.network_of(message, None if said.party.feed.in_network is None else event.order.network)
     order = with_number(message, channel, replace(event.order, specialty=specialty, network=network))
     first, namesake = _open_duplicate(turn, event, specialty, channel)
     event_number = turn.unit.next_sequence()

@@ -245,9 +245,10 @@ def _plans(book: Book, channel: Channel, envelope: Envelope, asked: Asked) -> tu
 def _rule(book: Book, channel: Channel, envelope: Envelope, asked: Asked) -> HoldRule:
     """What the files ask of an order without an authorization.  Source: LOOP section 3.5."""
     made, feed = Message.parse(written(envelope, asked)), envelope.sender.feed
-    network = channel.network
+    told = None
     if feed.in_network is not None:
-        network = Network.IN if feed.in_network.matches(made) else Network.OUT
+        told = Network.IN if feed.in_network.matches(made) else Network.OUT
+    network = channel.network_of(made, told)
     found = book.preauth.rule_for(
         specialty=feed.specialty_of(asked.code[0]) or channel.specialty, payer="", plan=asked.plan,
         procedure=asked.code[0], diagnosis="I48.91", network=network,

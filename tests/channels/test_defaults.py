@@ -217,7 +217,7 @@ def test_reserved_names_are_those_of_the_lanes_and_of_the_commands_behind_config
 TOLD = {
     Channel: {
         "name": "channel.name", "title": "channel.title", "npi": "channel.npi", "specialty": "channel.specialty",
-        "calendar": "channel.calendar", "network": "channel.network", "partner": "channel.partner",
+        "calendar": "channel.calendar", "network": "channel.network", "in_network": "network", "partner": "channel.partner",
         "mode": "channel.mode", "verified_on": "channel.verified_on", "match": "match", "hold": "hold",
         "transport": "transport", "fallbacks": "fallback", "message": "message", "replies": "replies",
         "policy": "sla", "patient": "patient", "outreach": "patient", "tests": "", "version": "", "file": "",

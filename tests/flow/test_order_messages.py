@@ -209,6 +209,18 @@ def test_the_feeds_word_on_the_network_is_laid_over_the_channels() -> None:
     assert story(stage).referral.order.network is Network.OUT
 
 
+def test_a_channels_lines_about_the_network_are_asked_for_each_order_and_again_when_it_changes() -> None:
+    heart = replace(book().channels[HEART], in_network=matcher(IN1_15="PPO"), hold=None)
+    stage = engine(other=book_with(heart))
+
+    stage.receive(sample(ORDER))
+    inside = story(stage).referral.order.network
+    stage.receive(sample(ORDER, {"MSH-10": "EHR1099", "ORC-1": "XO", "IN1-15": "HMO"}))
+
+    assert inside is Network.IN
+    assert story(stage).referral.order.network is Network.OUT
+
+
 # ---------------------------------------------------------------------------------------------- typed answers
 
 

@@ -211,6 +211,23 @@ def test_files_that_come_and_go_are_told_and_a_difference_without_end_is_cut() -
     assert len(many.encode()) < versions.DIFFERENCE_BYTES_MAX + 100
 
 
+# H080
+def test_an_address_that_changes_under_a_backlog_keeps_what_waits_and_the_journal_says_who_changed_it() -> None:
+    stage = engine()
+    stage.step.run([arrived(sample(ORDER))])
+    waited = [(row.lane, row.state) for row in stage.journal.read().outbox()]
+
+    put(stage, files(("port        = 6661", "port        = 6671")))
+
+    assert [(row.lane, row.state) for row in stage.journal.read().outbox()] == waited
+    assert HEART in [lane for lane, _ in waited]
+    assert lines(stage, "config reload")[-1][:2] == ("user:jane", "configuration 2")
+    (found, *_) = stage.journal.read().versions(1)
+    version = stage.journal.read().version(found.number)
+    assert version is not None
+    assert "-port        = 6661\n+port        = 6671" in version.difference
+
+
 def test_a_candidate_that_was_refused_is_in_the_audit_only() -> None:
     stage = engine()
 

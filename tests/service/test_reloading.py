@@ -167,6 +167,7 @@ def test_files_that_did_not_change_get_no_number_but_certificates_are_read_again
     assert engine.happened == ["prepared", "carried out with the journal at 1"]
 
 
+# H100, F-J09
 def test_wrong_files_are_refused_and_status_says_so_until_good_ones_come(engine: Engine) -> None:
     told = engine.reload(Found(files=SECOND, problems=[WARNING, WRONG]))
 
