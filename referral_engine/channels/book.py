@@ -13,6 +13,7 @@ from referral_engine.base.values import replace
 from referral_engine.channels.agreement import Everyone, disagreements
 from referral_engine.channels.channel import Channel
 from referral_engine.channels.channel_file import read_channel
+from referral_engine.channels.consequences import without_consequences
 from referral_engine.channels.defaults import FOLDER, Lenders
 from referral_engine.channels.dialects import oids_of, voice_of
 from referral_engine.channels.engine import Engine, default_engine
@@ -186,7 +187,7 @@ def _read(files: Mapping[str, str], samples: Sequence[str] | None, today: date |
     told += [(problem, "") for problem in disagreements(everyone, pages[0])]
     reading.problems += lenders.once(told)
     reading.problems += lenders.told([channel.specialty for _, channel in reading.channels])
-    reading.problems = _without_consequences(reading.problems)
+    reading.problems = without_consequences(reading.problems)
     reading.problems.sort(key=lambda problem: (problem.file, problem.line, problem.column, problem.code))
     return reading
 
@@ -266,17 +267,6 @@ def _read_partners(
         reading.feeds.extend([(page, feed)] if feed else [])
         reading.partners.extend([(page, partner)] if feed and partner else [])
     return pages
-
-
-def _without_consequences(problems: Sequence[Problem]) -> list[Problem]:
-    """What is left when a file that cannot be read is not also missed by those that name what it defines."""
-    unreadable = {problem.file for problem in problems if problem.code.startswith("CH0")}
-    hidden: set[str] = set()
-    if unreadable:
-        hidden = {"CH408", "CH409", "CH413", "CH414", "CHW04", "CHW06", "CHW08", "CHW19"}
-    if any(file_stem(file) == "engine" for file in unreadable):
-        hidden |= {"CH402", "CH403", "CH406"}
-    return [problem for problem in problems if problem.code not in hidden]
 
 
 def _version(text: str) -> str:

@@ -107,9 +107,8 @@ def read_channel(
         table.close()
     complain_of_file_name(head, name, "channel")
     if channel.is_on and not channel.tests:
-        page.warn(
-            ("channel", "name"), "CHW01", f'"{name}" has no test', "write a [[test]] with one order and its answer"
-        )
+        hint = "write a [[test]] with one order and its answer"
+        page.warn(("channel", "name"), "CHW01", f'"{name}" has no test', hint)
     return channel if name else None
 
 
@@ -332,10 +331,9 @@ def _replies(table: Table, transport: Transport, message: MessageSettings) -> Re
                 f'"{key}" is true, but nobody may speak for this specialist',
                 'add applications = ["..."], their MSH-3',
             )
-    if replies.received not in {usual, "sent"} and "transport" not in table.page.troubled:
-        table.complain(
-            "received", "CH307", f'"{replies.received}" never comes back this way', f'write "{usual}" or "sent"'
-        )
+    if replies.received not in {usual, "sent"} and table.page.top.tree.keys() & {"transport"} - table.page.troubled:
+        hint = "" if usual == "sent" else f'"{usual}" or '
+        table.complain("received", "CH307", f'"{replies.received}" never comes back this way', f'write {hint}"sent"')
     table.close()
     if message.format == "360x" and replies.facilities and not replies.applications:
         return replace(replies, applications=("",))  # 360X leaves MSH-3 empty

@@ -107,7 +107,7 @@ def _of_network(
 def _is_nearer(table: Table, key: str) -> bool:
     """Whether the file itself writes a clock in [sla] that only the defaults lent to it write for one network."""
     page, place = table.page, (*table.place[:-1], key)
-    lent = page.whose(table.place) is not page.source
+    lent = page.whose((*table.place, key)) is not page.source
     return lent and bool(page.line_of(place)) and page.whose(place) is page.source
 
 

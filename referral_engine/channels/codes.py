@@ -22,6 +22,8 @@ CODES: Final[Mapping[str, str]] = {
     "FILE7": "Channels lie in the folder of engine.toml or beside it. With two, one would be edited in vain.",
     "FILE8": "So many files are no configuration: the engine was pointed at a wrong folder.",
     "FILE9": "Something that is no plain file has a name ending in .toml: a directory, a pipe, a socket, a device.",
+    "FILE10": "Only files whose names end in .toml are read, in the folders that the engine knows. One that looks like"
+    " them and is not read would be edited in vain.",
     "KEY1": "The journal's key cannot be read, or cannot be made. Without it the journal cannot be opened.",
     "KEY2": "Other users of the machine could read the key, and with it every patient's data.",
     "KEY3": "The key is 32 bytes, written as 64 hexadecimal digits. Another file stands in its place.",

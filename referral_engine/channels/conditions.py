@@ -15,7 +15,7 @@ from referral_engine.channels.matcher import (
     OneOf,
     Test,
 )
-from referral_engine.channels.shape import Table, Unfit, of_kind
+from referral_engine.channels.shape import Table, Unfit, nearest, of_kind
 from referral_engine.channels.value_tests import is_named, named_at, read_test
 from referral_engine.hl7.path import read_path
 
@@ -28,6 +28,7 @@ FIELDS: Final = frozenset(
 FEED_SEGMENTS: Final = SEGMENTS | {"EVN", "CON", "ARV", "NTE", "PRD"}
 FEED_FIELDS: Final = FIELDS | {("PD1", 11), ("PD1", 12)}
 
+_ALIKE: Final = frozenset({"OBX", "IN1", "PD1", "VAR"})  # of the standard, and near one that may be used
 _PREFIX: Final = re.compile(r"[A-Z][A-Z0-9]{2}-[1-9][0-9]*")
 _MESSAGE_TYPE: Final = re.compile(r"[A-Z0-9]{3}\^[A-Z0-9]{3}")
 _USUAL: Final = "use MSH, ORC, OBR, PV1, SCH, TXA, RF1, PR1, PRD-1, PRD-7, IN1-2, IN1-3, IN1-14, IN1-15"
@@ -48,6 +49,8 @@ def read_matcher(table: Table, *, in_feed: bool = False, in_match: bool = False)
         test: Test | None = None
         if in_match and key == REFERRED_TO:
             test = table.take(key, _read_npis, None)
+        elif in_match and nearest(key, (REFERRED_TO,)):
+            table.complain(key, "CH202", f'"{key}" is not a place in a message', f'did you mean "{REFERRED_TO}"?')
         elif _complain_of_path(table, key, in_feed=in_feed):
             test = table.take(key, named_at(key) if is_named(value) else read_test, None)
         if test is not None:
@@ -118,6 +121,10 @@ def _allowed(text: str, *, in_feed: bool) -> str:
     own = in_feed and (path.segment.startswith("Z") or (path.segment == "OBX" and path.where is not None))
     if path.segment in segments or (path.segment, path.field) in fields or own:
         return text
+    meant = nearest(path.segment, sorted(segments | {segment for segment, _ in fields}))
+    if meant and path.segment not in _ALIKE:
+        right = f"{meant}{text.removeprefix(path.segment)}"
+        raise Unfit("CH202", f'there is no segment "{path.segment}"', f'did you mean "{right}"?')
     if in_feed and path.segment == "OBX":
         hint = f'say which, as in "OBX[3.1=CONSENT]-{path.field}.{path.component or 1}"'
         raise Unfit("CH204", f"{text} could be any observation", hint)

@@ -232,6 +232,8 @@ def _specialty(text: str, meanings: Mapping[str, str], known: Sequence[str]) -> 
     if not text:
         raise Unfit("CH214", "there is no specialty")
     named = meanings.get(text.casefold()) or name_from(text)
+    if not named:
+        raise Unfit("CH214", f'the specialty "{text}" has no letters for a name', f'say --specialty "{text}=NAME"')
     if named in known:
         return named
     near = nearest(named, known) or nearest(named.split("-")[0], known)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from referral_engine.base.errors import Problem
 
 NUMBER_WIDTH = 6  # of the line numbers in the margin
+SHOWN_LETTERS_MAX = 400  # of a line; a longer one is shown from somewhat before the mistake
 
 
 def render_problem(problem: Problem) -> str:
@@ -19,12 +20,20 @@ def render_problem(problem: Problem) -> str:
     lines = [f"{place}: {severity}[{problem.code}]: {problem.sentence}"]
     margin = " " * NUMBER_WIDTH
     if problem.line and problem.source:
-        lead = "".join("\t" if letter == "\t" else " " for letter in problem.source[: problem.column - 1])
-        lines.append(f"{problem.line:>{NUMBER_WIDTH}} | {problem.source.rstrip()}")
-        lines.append(f"{margin} | {lead}{'^' * problem.width}")
+        first = max(problem.column - 1 - SHOWN_LETTERS_MAX // 2, 0) if len(problem.source) > SHOWN_LETTERS_MAX else 0
+        shown = problem.source[first : first + SHOWN_LETTERS_MAX]
+        lead = "".join("\t" if letter == "\t" else " " for letter in shown[: problem.column - 1 - first])
+        carets = "^" * min(problem.width, SHOWN_LETTERS_MAX)
+        lines.append(f"{problem.line:>{NUMBER_WIDTH}} | {_seen(shown.rstrip())}")
+        lines.append(f"{margin} | {lead}{carets}")
     if problem.help:
         lines.append(f"{margin} = help: {problem.help}")
     return "\n".join(lines)
+
+
+def _seen(text: str) -> str:
+    """A line without what would move a terminal's cursor, or turn its letters around."""
+    return "".join(letter if letter == "\t" or letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def annotation(problem: Problem) -> str:

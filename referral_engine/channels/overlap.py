@@ -8,6 +8,7 @@ from typing import Final, assert_never
 from referral_engine.channels import patterns
 from referral_engine.channels.likely import Sharers, place_of
 from referral_engine.channels.matcher import (
+    MESSAGE_TYPE,
     REFERRED_TO,
     Condition,
     Matcher,
@@ -22,6 +23,7 @@ from referral_engine.channels.matcher import (
 from referral_engine.channels.ranges import NUMERIC_STARTS, Range
 
 ABSENT: Final = ""
+_TYPE_PARTS: Final = ("MSH-9.1", "MSH-9.2")
 ANYTHING: Final = "any value"
 _REFERRED_TO: Final = ("OBR", 28, 1)  # where `referred_to` is unless a feed says otherwise
 UNSURE: Final = "a value that may exist"  # neither an example nor a proof that there is none was found
@@ -43,7 +45,24 @@ def overlap(one: Matcher, other: Matcher) -> Mapping[str, str] | None:
         if value is None:
             return None
         both[place_of(first.path)] = value
-    return both
+    return None if _types_apart(one, other) else both
+
+
+def _types_apart(one: Matcher, other: Matcher) -> bool:
+    """Whether one names whole message types (ORM^O01), and the other wants a part (MSH-9.1) that none of them has."""
+    for whole, parts in ((one, other), (other, one)):
+        types = whole.test_of(MESSAGE_TYPE)
+        asked = [condition for condition in parts.conditions if condition.path in _TYPE_PARTS]
+        if isinstance(types, OneOf) and not any(
+            all(condition.passes(_part(value, condition)) for condition in asked) for value in types.values
+        ):
+            return True
+    return False
+
+
+def _part(value: str, condition: Condition) -> str:
+    """ORM or O01 of ORM^O01."""
+    return value.split("^")[_TYPE_PARTS.index(condition.path)]
 
 
 def _spot(condition: Condition) -> tuple[str, int, int] | str:

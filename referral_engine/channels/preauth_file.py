@@ -19,7 +19,7 @@ from referral_engine.channels.preauth import (
     PreauthRule,
     Which,
 )
-from referral_engine.channels.shape import Page, Table, nearest
+from referral_engine.channels.shape import UNFIT_ELEMENTS_MAX, Page, Table, nearest
 from referral_engine.loop.policy import Duration, HoldRule
 from referral_engine.loop.states import Network
 
@@ -97,12 +97,12 @@ def unused_rules(
     """A rule for a specialty that no order can have: it would never hold anything back."""
     known = {channel.specialty for channel in channels} | {one for feed in feeds for one in feed.specialties.values()}
     for number, row in enumerate(preauth.rows) if known else ():
-        for specialty in row.specialties:
-            if specialty not in known:
-                near = nearest(specialty, sorted(known))
-                hint = f'did you mean "{near}"?' if near else f"there are {', '.join(sorted(known))}"
-                sentence = f'no feed and no channel gives an order the specialty "{specialty}"'
-                yield page.problem(("rule", number, "specialty"), "CHW16", sentence, hint, warning=True)
+        unknown = [specialty for specialty in dict.fromkeys(row.specialties) if specialty not in known]
+        for specialty in unknown[:UNFIT_ELEMENTS_MAX]:
+            near = nearest(specialty, sorted(known))
+            hint = f'did you mean "{near}"?' if near else f"there are {', '.join(sorted(known))}"
+            sentence = f'no feed and no channel gives an order the specialty "{specialty}"'
+            yield page.problem(("rule", number, "specialty"), "CHW16", sentence, hint, warning=True)
 
 
 def _line(table: Table) -> int:

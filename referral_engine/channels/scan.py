@@ -194,6 +194,7 @@ class _Scanner:
         place: Place = ()
         for name in names[:-1]:
             place = self._inside((*place, name))
+            self._mark(place, start, self.at, start, self.at)  # a table that has no heading of its own
         place = (*place, names[-1])
         if double:
             self.last[place] = self.last.get(place, -1) + 1

@@ -20,7 +20,11 @@ from referral_engine.loop.policy import Duration, Unit
 T = TypeVar("T")
 Reader = Callable[[object], T]
 
+UNFIT_ELEMENTS_MAX: Final = 20  # of one list that are told; stops a pasted column from hiding every other mistake
 NEAR_ENOUGH = 0.72  # "recieving_application" is near, "cover" is not near "order"
+
+# Tables inside tables that a file of defaults lends key by key, as it does the outer ones.
+INNER_TABLES: Final = (("sla", "in"), ("sla", "out"))
 
 # The order matters where one kind is a part of another: true is also a number to Python.
 KIND_WORDS: Final[tuple[tuple[type, str], ...]] = (
@@ -93,10 +97,9 @@ class Page:
         """The file whose word counts at a place: this one, unless only the lent one says it."""
         if self.lent is None or len(place) < 2:
             return self.source
-        own, lent = self.source.tree.get(str(place[0])), self.lent.tree.get(str(place[0]))
-        if isinstance(lent, dict) and place[1] in lent and not (isinstance(own, dict) and place[1] in own):
-            return self.lent
-        return self.source
+        told = place[: 3 if place[:2] in INNER_TABLES else 2]
+        is_lent = _has(self.lent.tree, told) and not _has(self.source.tree, told)
+        return self.lent if is_lent else self.source
 
     def not_used(self, place: Place, sentence: str, hint: str) -> bool:
         """Note a key that nobody here asks for, if it is a lent one: only when nobody else does is it a mistake."""
@@ -118,13 +121,28 @@ class Page:
 
 
 def laid_over(own: Mapping[str, object], lent: Mapping[str, object]) -> Mapping[str, object]:
-    """A file's tables over those lent to it: table by table and key by key; what a key holds is never mixed."""
+    """A file's tables over those lent to it: table by table and key by key; what a key holds is never mixed.
+
+    [sla.in] and [sla.out] are tables, too: a channel's own clock there takes no other lent clock away.
+    """
     merged = dict(own)
     for name, below in lent.items():
         above = own.get(name, {})
         if isinstance(below, dict) and isinstance(above, dict):
-            merged[name] = {**below, **above}
+            inner = [key for table, key in INNER_TABLES if table == name and key in below]
+            both = [key for key in inner if isinstance(below[key], dict) and isinstance(above.get(key), dict)]
+            merged[name] = {**below, **above, **{key: {**below[key], **above[key]} for key in both}}
     return merged
+
+
+def _has(tree: Mapping[str, object], place: Place) -> bool:
+    """Whether a tree has a value at a place."""
+    value: object = tree
+    for key in place:
+        if not isinstance(value, Mapping) or key not in value:
+            return False
+        value = value[key]
+    return True
 
 
 def problem_at(
@@ -192,11 +210,15 @@ class Table:
         if not isinstance(value, list):
             return self._fitting(key, value, lambda one: (read(one),), default)
         taken: list[T] = []
+        refused = 0
         for index, element in enumerate(value):
             try:
                 taken.append(read(element))
             except Unfit as unfit:
+                refused += 1
                 self._refuse((*self.place, key, index), key, unfit)
+            if refused == UNFIT_ELEMENTS_MAX:
+                break
         self._note(key, tuple(taken))
         return tuple(taken)
 
@@ -318,8 +340,12 @@ def found(value: object) -> str:
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """The known word the analyst most likely meant; "" when none is near."""
-    return next(iter(get_close_matches(word, known, n=1, cutoff=NEAR_ENOUGH)), "")
+    """The known word the analyst most likely meant; "" when none is near.
+
+    Two letters that changed places are near in a short word, too: "pni" is "npi".
+    """
+    near = next(iter(get_close_matches(word, known, n=1, cutoff=NEAR_ENOUGH)), "")
+    return near or next((one for one in known if sorted(one) == sorted(word)), "")
 
 
 def shown(value: object) -> str:

@@ -274,18 +274,18 @@ def outbox(
     print_table(heads, [[row[head] for head in heads] for row in rows], "nothing is owed", under=1)
 
 
-def _decide(word: str, done: str) -> None:
+def _decide(word: str, done: str, said: str) -> None:
     @outbox.command(name=word, help=f"{done}.\n\n\b\nExample:\n  referral-engine outbox {word} 12")
     @click.argument("number", type=NUMBER)
     @by_option
     @conf_option
     def decide(number: int, by: str, conf: str) -> None:
-        tell(conf, "outbox-decide", {"effect": number, "decision": word, "by": by}, f"{number}: {word}")
+        tell(conf, "outbox-decide", {"effect": number, "decision": word, "by": by}, f"sending {number} {said}")
 
 
-_decide("retry", "Send it again now, with the same bytes and the same id")
-_decide("park", "Hold it until somebody retries or cancels it")
-_decide("cancel", "Never send it")
+_decide("retry", "Send it again now, with the same bytes and the same id", "leaves again now")
+_decide("park", "Hold it until somebody retries or cancels it", "is held until somebody retries or cancels it")
+_decide("cancel", "Never send it", "is never sent")
 
 
 @click.command()
@@ -355,16 +355,18 @@ def show_message(number: int, raw: str | None, conf: str, *, as_json: bool) -> N
     click.echo("answered:\n" + (lines_of(answer["answer"]) or "(nothing)"))
 
 
-def _decide_message(word: str, does: str) -> None:
+def _decide_message(word: str, does: str, said: str) -> None:
     @message.command(name=word, help=f"{does}.\n\n\b\nExample:\n  referral-engine message {word} 42")
     @click.argument("number", type=NUMBER)
     @by_option
     @conf_option
     def decide(number: int, by: str, conf: str) -> None:
-        tell(conf, "message-decide", {"message": number, "decision": word, "by": by}, f"{number}: {word}")
+        tell(conf, "message-decide", {"message": number, "decision": word, "by": by}, f"message {number} {said}")
 
 
 _decide_message(
-    "replay", "Handle what was set aside again, or an order no channel took, by the files in force now, then what waits"
+    "replay",
+    "Handle what was set aside again, or an order no channel took, by the files in force now, then what waits",
+    "was handled again; referral-engine message show says what became of it",
 )
-_decide_message("skip", "Leave it as it is, and handle what waits behind it")
+_decide_message("skip", "Leave it as it is, and handle what waits behind it", "is left as it is")

@@ -16,10 +16,13 @@ from referral_engine.channels.effective import effective
 from referral_engine.channels.lint import annotation, render_problem, summary
 from referral_engine.channels.parties import named_in
 from referral_engine.channels.routing import IN_SHADOW, Routing, explain
+from referral_engine.channels.shape import nearest
 from referral_engine.cli.shared import (
     DEFAULT_CONF,
     FOUND_PROBLEMS,
     conf_option,
+    did_you_mean,
+    files_of,
     json_option,
     load_book,
     print_json,
@@ -30,9 +33,10 @@ from referral_engine.cli.shared import (
 )
 from referral_engine.hl7.message import Message
 from referral_engine.service.clock import MachineClock
-from referral_engine.service.files import read_files
+from referral_engine.service.files import passed_over, read_files
 from referral_engine.service.sample_files import SampleFiles
 
+LOOKS_BACK: Final = ("history", "show", "rollback", "migrate")  # beside `values`: `config hystory` means one of these
 FORMATS: Final = ("text", "json", "github")
 ORDERS: Final = ("ORM^", "OMG^", "OML^", "OMI^")  # MSH-9 of what may be a referral
 
@@ -60,14 +64,16 @@ def check(paths: tuple[str, ...], conf: str, *, as_json: bool, form: str, strict
         click.echo(CODES.get(code.upper()) or f"there is no code {code}")
         sys.exit(0 if code.upper() in CODES else FOUND_PROBLEMS)
     try:
-        files = read_files(conf)
+        files = read_files(conf) if paths else files_of(conf)
         named = _named(paths, files)
     except ConfigError as error:
         refuse_configuration(error)
     texts = _surroundings(files, named, conf) | named
     with uncollected():
         problems = check_files(texts, SampleFiles(conf, texts).names(), today=MachineClock().now().date())
-    if paths:
+    if not paths:
+        problems = (*problems, *passed_over(conf))
+    else:
         beside = {Path(name).parent / FOLDER for name in named}  # what a named file is lent is its own, too
         wanted = {name for name in texts if name in named or Path(name).parent in beside}
         problems = tuple(problem for problem in problems if problem.file in wanted)
@@ -215,8 +221,9 @@ def values(name: str | None, conf: str, *, as_json: bool) -> None:
     book = load_book(conf)
     names = [*sorted(book.channels), *sorted({*book.feeds, *book.partners} - book.channels.keys())]
     if name is not None and name not in names:
-        sentence = f"there is no channel, feed or partner {name}; there are: {', '.join(names) or 'none'}"
-        click.echo(sentence, err=True)
+        command = nearest(name, LOOKS_BACK)
+        meant = f'did you mean "config {command}"?' if command else did_you_mean(name, names)
+        click.echo(f"there is no channel, feed or partner {name}; {meant}", err=True)
         sys.exit(FOUND_PROBLEMS)
     rows = effective(book, name)
     if as_json:

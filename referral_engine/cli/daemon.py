@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from referral_engine.base.errors import ConfigError, JournalError
 from referral_engine.channels.lint import render_problem
 from referral_engine.cli.shared import conf_option
-from referral_engine.service.assembly import Daemon
-from referral_engine.service.daemon import run_daemon
+
+if TYPE_CHECKING:
+    from referral_engine.service.assembly import Daemon
 
 
 @click.command()
@@ -26,6 +29,9 @@ def run(conf: str) -> None:
     Example:
       referral-engine run --conf conf/engine.toml
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the files it asks for are read in a moment anyway
+    from referral_engine.service.daemon import run_daemon  # takes a second, in which a hangup would end us
+
     sys.exit(run_daemon(conf, os.environ, announce=_announce, complain=_complain))
 
 

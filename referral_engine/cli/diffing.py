@@ -6,7 +6,7 @@ import re
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import click
 from rich.console import Console
@@ -16,6 +16,7 @@ from referral_engine.base.clock import to_micros
 from referral_engine.base.errors import ConfigError
 from referral_engine.cli.diffing_report import (
     Scope,
+    print_decisions,
     print_differences,
     print_honesty,
     print_summary,
@@ -25,9 +26,11 @@ from referral_engine.cli.shared import (
     FOUND_PROBLEMS,
     conf_option,
     control_socket,
+    did_you_mean,
     json_option,
     print_json,
     refuse_configuration,
+    refused_by_daemon,
 )
 from referral_engine.cli.traffic_pages import Engine
 from referral_engine.flow.disagreement import Difference, count
@@ -72,16 +75,19 @@ def diff_(candidate: str, since: str, channel: str, limit: int, conf: str, *, as
     """
     engine = Engine(control_socket(conf))
     try:
+        back = length(since)
         before, after = versions_of(engine, conf, candidate)
-        scope, traces, differences = _replayed(engine, before, after, length(since))
+        known_to_one(channel, before, after)
+        scope, traces, differences = _replayed(engine, before, after, back)
     except (ControlError, ReplayError) as error:
-        _fail(error)
+        refused_by_daemon(error)
     told = [one for one in differences if channel in ("", one.channel)]
     counts = count(told)
     if as_json:
         print_json(shape_whole(scope, *traces, counts, told))
     else:
         print_summary(counts)
+        print_decisions(told)
         print_differences(told, limit)
         print_honesty(scope, *traces)
     sys.exit(FOUND_PROBLEMS if told else 0)
@@ -110,6 +116,14 @@ def versions_of(engine: Engine, conf: str, candidate: str) -> tuple[Version, Ver
     except ConfigError as error:
         refuse_configuration(error)
     return before, after
+
+
+def known_to_one(channel: str, before: Version, after: Version) -> None:
+    """A channel that neither side has would differ in nothing, whatever changes.  Raises click.BadParameter."""
+    known = sorted({*before.book.channels, *after.book.channels})
+    if channel and channel not in known:
+        sentence = f'there is no channel "{channel}" on either side; {did_you_mean(channel, known)}'
+        raise click.BadParameter(sentence, param_hint="--channel")
 
 
 def _engine_file(place: str) -> str:
@@ -162,9 +176,3 @@ def _progress() -> Progress:
     meter = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     return Progress(*columns, console=meter, transient=True, disable=not meter.is_terminal)
-
-
-def _fail(error: Exception) -> NoReturn:
-    """Say what went wrong, and exit 1."""
-    click.echo(f"referral-engine: {error}", err=True)
-    sys.exit(FOUND_PROBLEMS)

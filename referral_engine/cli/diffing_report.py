@@ -9,12 +9,13 @@ from typing import Final
 import click
 import msgspec
 
-from referral_engine.cli.shared import print_table
+from referral_engine.cli.shared import print_table, seconds
 from referral_engine.flow.disagreement import CHANGES, KINDS, Change, Difference, What
 from referral_engine.flow.trace import Trace
 from referral_engine.service.shapes import instant
 
 NOBODYS: Final = "(none)"  # a channel
+DECIDING_MAX: Final = 10  # rows: what differs, and why, fits one screen
 TITLES: Final[dict[What, str]] = {
     "message": "Messages that are answered, routed or matched otherwise",
     "clock": "Clocks",
@@ -108,6 +109,29 @@ def print_summary(counts: Counts) -> None:
     print_table(("channel", "what", *CHANGES), listed, "no differences")
 
 
+def print_decisions(differences: Iterable[Difference]) -> None:
+    """A row a line that decides, the most referrals first: what one edit does to the whole window.
+
+    What no line decides follows from the others, and comes after them.
+    """
+    whom: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    what: defaultdict[tuple[str, str], Counter[What]] = defaultdict(Counter)
+    for one in differences:
+        whom[one.why, one.line].add(one.referral or one.placer or f"message {one.message}")
+        what[one.why, one.line][one.kind] += 1
+    if not whom:
+        return
+    listed = [
+        (why, len(whom[why, line]), *(what[why, line][kind] or "" for kind in KINDS), line)
+        for why, line in sorted(whom, key=lambda one: (not one[1], -len(whom[one]), one))
+    ]
+    click.echo()
+    if len(listed) > DECIDING_MAX:
+        click.secho(f"What decides (the first {DECIDING_MAX} of {len(listed)})", bold=True)
+    heads = ("what decides", "referrals", *(TITLES[kind].split()[0].lower() for kind in KINDS), "line")
+    print_table(heads, listed[:DECIDING_MAX], "", under=1)
+
+
 def print_differences(differences: Iterable[Difference], limit: int) -> None:
     """The first so many of each kind."""
     by_kind: defaultdict[What, list[Difference]] = defaultdict(list)
@@ -121,6 +145,11 @@ def print_differences(differences: Iterable[Difference], limit: int) -> None:
         click.secho(TITLES[kind] + (f" (the first {limit} of {len(found)})" if len(found) > limit else ""), bold=True)
         heads = ("referral", "order", "what", "change", "before", "candidate", "why", "line")
         print_table(heads, [_row(one) for one in found[:limit]], "", under=2)
+
+
+def counted(number: int, what: str) -> str:
+    """`1 message`, `2 messages`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _row(one: Difference) -> tuple[object, ...]:
@@ -137,9 +166,11 @@ def _side(one: Difference, side: int) -> str:
 def print_honesty(scope: Scope, before: Trace, after: Trace) -> None:
     """What the comparison rests on, and what it leaves out."""
     click.echo()
+    begun = seconds(instant(scope.since) or "")
+    earlier = counted(scope.earlier, "earlier one")
     click.echo(
-        f"{scope.messages} messages since {instant(scope.since)} replayed under {scope.before} (in force) and "
-        f"{scope.after} (candidate), after {scope.earlier} earlier ones of referrals that were open then"
+        f"{counted(scope.messages, 'message')} since {begun} replayed under {scope.before} (in force) and "
+        f"{scope.after} (candidate), after {earlier} of referrals that were open then"
     )
     if before.unlike:
         click.echo(
@@ -147,9 +178,10 @@ def print_honesty(scope: Scope, before: Trace, after: Trace) -> None:
             "they were decided by an older configuration, or by something that is not replayed"
         )
     if before.missed.reduced:
-        click.echo(f"{before.missed.reduced} messages cannot be replayed: only their header is kept (keep_unrelated)")
+        reduced = counted(before.missed.reduced, "message")
+        click.echo(f"{reduced} cannot be replayed: only the header is kept (keep_unrelated)")
     if before.missed.broken:
-        click.echo(f"{before.missed.broken} broken frames are not replayed")
+        click.echo(f"not replayed: {counted(before.missed.broken, 'broken frame')}")
     if before.missed.acts or after.missed.acts:
         click.echo(
             f"decisions of people that find nothing to decide: {before.missed.acts} in force, "

@@ -60,6 +60,10 @@ class _Late(dict[str, click.Command]):
         """One command, or the default."""
         return self[name] if name in COMMANDS else default
 
+    def __len__(self) -> int:
+        """How many there are, imported or not: of none, a misspelt command would be near to none."""
+        return len(COMMANDS)
+
     def __iter__(self) -> Iterator[str]:
         """Every name, in the order of a first day."""
         return iter(COMMANDS)

@@ -86,8 +86,11 @@ def _show(referrals: list[Row], *, as_json: bool) -> None:
         if one["stays"]:
             click.echo(f"{one['referral']}: {one['stays']}")
     at_once = sum(clock["fires_at_once"] for one in referrals for clock in one["clocks"])
-    moving = sum(bool(one["clocks"]) for one in referrals)
-    click.echo(f"{_count(moving, 'referral')}, {_count(len(rows), 'clock')} would move, {at_once} of them fire at once")
+    going_over = sum(not one["stays"] for one in referrals)
+    click.echo(
+        f"{_count(going_over, 'referral')} would go over to the clocks in force: "
+        f"{_count(len(rows), 'clock')} would move, {at_once} of them fire at once"
+    )
 
 
 def _count(number: int, what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -65,6 +66,8 @@ _ASKED: Final[Mapping[str, str]] = dict.fromkeys(
 )
 _BLANK: Final = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # behind the name of a side
 _CHASED: Final = "specialists: questions and reminders"
+
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that a user without a home has no cache is no news
 
 
 def refuse_without_library() -> None:

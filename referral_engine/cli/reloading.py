@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast
@@ -25,12 +25,13 @@ from referral_engine.cli.shared import (
     refuse_configuration,
     visible,
 )
-from referral_engine.cli.version_files import Exchange, Site, kept_copies
+from referral_engine.cli.version_files import Exchange, Site, kept_copies, one_at_a_time
 
 Row = Mapping[str, Any]
 LIMIT_DEFAULT: Final = 20
 LIMIT_MAX: Final = 1000
 NUMBER: Final = click.IntRange(1, 2**63 - 1)
+AS_THEY_WERE: Final = "the files on disk are as they were"
 _COLOURS: Final = (("refused: ", "red"), ("  FAIL  ", "red"), ("configuration ", "green"))
 
 reason_option = click.option("--reason", default="", metavar="WHY", help="Kept with the version; --force needs one.")
@@ -60,10 +61,11 @@ def reload_(*, force: bool, reason: str, by: str, conf: str, as_json: bool) -> N
     sys.exit(FOUND_PROBLEMS if told["outcome"] == "refused" else 0)
 
 
-def _carry_out(conf: str, words: Mapping[str, object]) -> Row:
-    """Give the order, and wait behind a progress line until it is done."""
+def _carry_out(conf: str, words: Mapping[str, object], *, taken: Callable[[], object] = lambda: None) -> Row:
+    """Give the order, and wait behind a progress line until it is done; `taken` is called once the engine has it."""
     with _progress() as (progress, task):
         told = cast("Row", ask_daemon(conf, "reload", words))
+        taken()
         while not told["done"]:
             progress.update(
                 task, description=STAGES.get(told["stage"], ""), completed=told["steps"], total=told["of"] or None
@@ -165,25 +167,61 @@ def rollback(number: int, reason: str, by: str, conf: str, *, discard: bool, for
     if not reason.strip():
         raise click.UsageError("--reason is empty: it is kept with the version")
     wanted = cast("Row", ask_daemon(conf, "version", {"version": number}))
+    words = {"by": by, "reason": reason, "force": force, "action": "rollback", "config": wanted["config"]}
     place = cast("Row", ask_daemon(conf, "config-place"))
     site = Site(root=Path(place["root"]), engine_file=place["engine_file"], in_force=place["files"])
+    try:
+        with one_at_a_time(site):
+            told = _exchanged(conf, site, wanted, words, lambda: _clear(site, wanted, place["number"], discard=discard))
+    except BlockingIOError:
+        _stop("another rollback is under way; nothing was changed")
+    _tell(told, as_json=as_json)
+    if told["outcome"] == "refused":
+        click.echo(AS_THEY_WERE, err=True)
+        sys.exit(FOUND_PROBLEMS)
+
+
+def _exchanged(conf: str, site: Site, wanted: Row, words: Mapping[str, object], clear: Callable[[], None]) -> Row:
+    """Write the files and have them taken up, or leave those that were there."""
     exchange = Exchange()
     try:
-        _clear(site, wanted, place["number"], discard=discard)
+        clear()
         exchange.put(site, wanted["files"])
     except ConfigError as error:
         refuse_configuration(error)
     except OSError as error:
-        exchange.undo()
+        _put_back(exchange)
         _stop(f"{error.filename}: cannot be written: {error.strerror}; the files are as they were")
-    words = {"by": by, "reason": reason, "force": force, "action": "rollback", "config": wanted["config"]}
-    told = _carry_out(conf, words)
+    told = _roll_back(conf, words, exchange, wanted["number"])
     if told["outcome"] == "refused":
+        _put_back(exchange)
+    return told
+
+
+def _roll_back(conf: str, words: Mapping[str, object], exchange: Exchange, number: int) -> Row:
+    """Have the files taken up; where nobody took the order, they are put back before it ends as it would have."""
+    taken: list[bool] = []
+    try:
+        return _carry_out(conf, words, taken=lambda: taken.append(True))
+    except (SystemExit, KeyboardInterrupt):  # an order that comes late is refused: its files are gone again
+        if not taken:
+            _put_back(exchange)
+            click.echo(AS_THEY_WERE, err=True)
+        else:
+            click.echo(
+                f"the files on disk are those of configuration {number}; `referral-engine status` says", err=True
+            )
+            click.echo("whether they came in force; the next start takes them up", err=True)
+        raise
+
+
+def _put_back(exchange: Exchange) -> None:
+    """Undo the exchange, or name what cannot be put back: the next start would read it."""
+    try:
         exchange.undo()
-    _tell(told, as_json=as_json)
-    if told["outcome"] == "refused":
-        click.echo("the files on disk are as they were", err=True)
-        sys.exit(FOUND_PROBLEMS)
+    except OSError as error:
+        left = ", ".join(str(path) for path in sorted(exchange.before))
+        _stop(f"{error.filename}: cannot be put back: {error.strerror}; look at {left} before the next start")
 
 
 def _clear(site: Site, wanted: Row, in_force: int, *, discard: bool) -> None:

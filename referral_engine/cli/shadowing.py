@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 
 from referral_engine.base.clock import to_micros
-from referral_engine.cli.diffing import candidate_option, channel_option, length, versions_of
+from referral_engine.cli.diffing import candidate_option, channel_option, known_to_one, length, versions_of
 from referral_engine.cli.diffing_report import (
     NOBODYS,
     Counts,
@@ -26,7 +26,7 @@ from referral_engine.cli.diffing_report import (
     shape_counts,
     shape_difference,
 )
-from referral_engine.cli.shared import FOUND_PROBLEMS, conf_option, control_socket, json_option
+from referral_engine.cli.shared import FOUND_PROBLEMS, conf_option, control_socket, json_option, refused_by_daemon
 from referral_engine.cli.traffic_pages import Engine
 from referral_engine.flow.disagreement import CHANGES, KINDS, Difference, count
 from referral_engine.flow.replaying import Version
@@ -65,6 +65,7 @@ def shadow(candidate: str, duration: str, channel: str, limit: int, conf: str, *
     engine = Engine(control_socket(conf))
     try:
         before, after = versions_of(engine, conf, candidate)
+        known_to_one(channel, before, after)
         follower = Follower(engine, before, after, channel)
         try:
             for fresh in follower.follow(ends, live=not as_json):
@@ -75,8 +76,7 @@ def shadow(candidate: str, duration: str, channel: str, limit: int, conf: str, *
         finally:
             follower.close()
     except (ControlError, ReplayError) as error:
-        click.echo(f"referral-engine: {error}", err=True)
-        sys.exit(FOUND_PROBLEMS)
+        refused_by_daemon(error)
     _sum_up(follower, limit, as_json=as_json)
     sys.exit(FOUND_PROBLEMS if follower.counts else 0)
 

@@ -19,6 +19,7 @@ from click.core import ParameterSource
 from referral_engine.base.errors import ConfigError, Problem
 from referral_engine.channels.book import Book, read_book
 from referral_engine.channels.lint import render_problem
+from referral_engine.channels.shape import nearest
 from referral_engine.service.control_client import ControlError, ask
 from referral_engine.service.files import read_files, socket_name
 from referral_engine.service.places import places_from
@@ -39,6 +40,7 @@ _ONE_LINE: Final = SHOWN | {9: "\\t", 10: "\\n"}
 _FRACTION: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
 _GAP: Final = 2  # spaces between two columns; one where it is too narrow
 _NARROWEST: Final = 12  # a column is not folded below this
+_PADDED: Final = 80  # of a column that is piped: one long cell does not push all others out of sight
 _INDENT: Final = 4  # of what stands under a row
 
 
@@ -78,9 +80,22 @@ def load_book(conf: str) -> Book:
     """The configuration in force; prints every problem and exits 78 when there is one."""
     try:
         with uncollected():
-            return read_book(read_files(conf))
+            return read_book(files_of(conf))
     except ConfigError as error:
         refuse_configuration(error)
+
+
+def files_of(conf: str) -> dict[str, str]:
+    """The files of a configuration; whoever stands in the wrong directory is told so, and not that all is well.
+
+    Raises ConfigError, click.UsageError.
+    """
+    files = read_files(conf)
+    if not files:
+        raise click.UsageError(
+            f"there is neither {conf} nor channels/ in {Path.cwd()}: go where they are, or name --conf"
+        )
+    return files
 
 
 def text_of(place: Path) -> str:
@@ -109,9 +124,22 @@ def ask_daemon(conf: str, question: str, words: Mapping[str, object] | None = No
     try:
         return ask(control_socket(conf), question, words)
     except ControlError as error:
-        click.echo(f"referral-engine: {error}", err=True)
-        click.echo("start it with: referral-engine run", err=True) if "not running" in str(error) else None
-        sys.exit(FOUND_PROBLEMS)
+        refused_by_daemon(error)
+
+
+def refused_by_daemon(error: Exception) -> NoReturn:
+    """Say why there is no answer, and what starts a daemon that is not there; exit 1."""
+    click.echo(f"referral-engine: {error}", err=True)
+    if "not running" in str(error):
+        click.echo("start it with: referral-engine run", err=True)
+    sys.exit(FOUND_PROBLEMS)
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """`did you mean "NAME"?` for a slip of the finger or a name cut short; else all that are known."""
+    begun = [name for name in known if word and name.startswith(word)]
+    near = begun[0] if len(begun) == 1 else nearest(word, known)
+    return f'did you mean "{near}"?' if near else f"there are: {', '.join(known) or 'none'}"
 
 
 def control_socket(conf: str) -> str:
@@ -120,7 +148,15 @@ def control_socket(conf: str) -> str:
     if said:
         return said
     ours = places_from(os.environ, conf).passing(socket_name(conf))
-    return ours if Path(ours).exists() or not Path(SYSTEM_SOCKET).exists() else SYSTEM_SOCKET
+    return ours if _may_be_there(ours) or not _may_be_there(SYSTEM_SOCKET) else SYSTEM_SOCKET
+
+
+def _may_be_there(socket: str) -> bool:
+    """Whether something is there, or its directory is closed to us: then the answer says whose it is."""
+    try:
+        return Path(socket).exists()
+    except PermissionError:
+        return True
 
 
 def print_json(answer: object) -> None:
@@ -144,9 +180,14 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]], empty: s
 
     cells = [[seconds(in_one_line(str(cell))) if cell is not None else "" for cell in row] for row in rows]
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPED_COLUMNS
     widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
+    if not console.is_terminal:
+        for line in (list(heads), *cells):
+            padded = (
+                cell + " " * (min(width, _PADDED) - cell_len(cell)) for cell, width in zip(line, widths, strict=True)
+            )
+            click.echo((" " * _GAP).join(padded).rstrip())
+        return
     shown = len(heads) - (under if _wide(widths, _GAP) > console.width else 0)
     gap = _GAP if _wide(widths[:shown], _GAP) <= console.width else 1
     widths = _folded(widths[:shown], console.width, gap)
@@ -168,8 +209,12 @@ def _wide(widths: Sequence[int], gap: int) -> int:
 def _folded(widths: Sequence[int], room: int, gap: int) -> list[int]:
     """Widths that fit, the widest made narrower first: a short number or instant is never broken."""
     fitted = list(widths)
-    while _wide(fitted, gap) > room and max(fitted) > _NARROWEST:
-        fitted[fitted.index(max(fitted))] -= 1
+    foldable = range(0 if widths[0] > room // 2 else 1, len(widths))  # a name that leads its row stays whole
+    while _wide(fitted, gap) > room and foldable:
+        widest = max(foldable, key=fitted.__getitem__)
+        if fitted[widest] <= _NARROWEST:
+            break
+        fitted[widest] -= 1
     return fitted
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import stat
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -46,6 +48,17 @@ class Site:
         return [name for name in files if self.path(name) not in alone and self.path(name).parent not in folders]
 
 
+@contextmanager
+def one_at_a_time(site: Site) -> Iterator[None]:
+    """While somebody writes the files.  Raises BlockingIOError where another one does: two would leave a mixture."""
+    folder = os.open(site.path(site.engine_file).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(folder)
+
+
 _NO_TEXT: Final = "\0"  # no file has it: for one that is not there
 
 
@@ -54,6 +67,7 @@ class Exchange:
     """Files on their way to another version; `undo` puts everything back."""
 
     before: dict[Path, bytes | None] = field(default_factory=dict)  # as it was; None where there was nothing
+    owners: dict[Path, os.stat_result] = field(default_factory=dict)  # whose it was, and who might read it
 
     def put(self, site: Site, files: Mapping[str, str]) -> list[Path]:
         """Let these be the files on disk: written beside, then all renamed; what they lack is removed.  Raises OSError.
@@ -64,19 +78,24 @@ class Exchange:
         there = site.on_disk()
         changed = [path for path, raw in wanted.items() if there.get(path) != raw]
         gone = [path for path in there if path not in wanted]
-        model = site.path(site.engine_file)
+        model = site.path(site.engine_file).stat()
+        self.owners = {path: path.stat() for path in {*changed, *gone} if path.exists()}
         parts: list[tuple[Path, Path]] = []
         try:
             for path in changed:
-                part = _write_beside(path, wanted[path], path if path.exists() else model)
+                part = _write_beside(path, wanted[path], self.owners.get(path, model))
                 parts.append((part, path))  # one by one: those before a failure are removed again
         except OSError:
             for part, _ in parts:
                 part.unlink(missing_ok=True)
             raise
-        for part, path in parts:
-            self.before[path] = there.get(path)
-            part.replace(path)
+        try:
+            for part, path in parts:
+                self.before[path] = there.get(path)
+                part.replace(path)
+        finally:
+            for part, _ in parts:  # of those that were not renamed
+                part.unlink(missing_ok=True)
         for path in gone:
             self.before[path] = there[path]
             path.unlink()
@@ -89,7 +108,7 @@ class Exchange:
                 with suppress(FileNotFoundError):
                     path.unlink()
             elif _bytes(path) != raw:
-                _write_beside(path, raw, path if path.exists() else path.parent).replace(path)
+                _write_beside(path, raw, self.owners[path]).replace(path)
         self.before.clear()
 
 
@@ -104,21 +123,19 @@ def kept_copies(paths: list[Path], number: int) -> Iterator[Path]:
         while copy.exists():
             attempt += 1
             copy = path.with_name(f"{path.name}.before-rollback-{number}-{attempt}")
-        _write_beside(copy, raw, path).replace(copy)
+        _write_beside(copy, raw, path.stat()).replace(copy)
         yield copy
 
 
-def _write_beside(path: Path, raw: bytes, model: Path) -> Path:
-    """A finished file under a hidden name, on disk, readable by whom `model` is readable by."""
+def _write_beside(path: Path, raw: bytes, found: os.stat_result) -> Path:
+    """A finished file under a hidden name, on disk, readable by whom a file with `found` is readable by."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}{PART}")
-    found = model.stat()
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(raw)
-            with suppress(PermissionError):  # only root may give a file away; its mode is ours in any case
-                os.fchown(descriptor, found.st_uid, found.st_gid)
+            _give(descriptor, found)
             os.fchmod(descriptor, found.st_mode & 0o666)
             file.flush()
             os.fsync(descriptor)
@@ -126,6 +143,22 @@ def _write_beside(path: Path, raw: bytes, model: Path) -> Path:
         part.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from None
     return part
+
+
+def _give(descriptor: int, found: os.stat_result) -> None:
+    """Let a new file be whose the old one was, or at least of its group.
+
+    Raises PermissionError where whoever could read the old one could not read this one: the engine would not start.
+    """
+    try:
+        os.fchown(descriptor, found.st_uid, found.st_gid)
+    except PermissionError:  # only root may give a file away
+        if found.st_mode & stat.S_IROTH:
+            return
+        if os.fstat(descriptor).st_gid != found.st_gid:
+            os.fchown(descriptor, -1, found.st_gid)  # to a group that one belongs to
+        if not found.st_mode & stat.S_IRGRP:
+            raise
 
 
 def _bytes(path: Path) -> bytes | None:

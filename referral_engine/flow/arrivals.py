@@ -234,7 +234,8 @@ def _keep(  # the columns of one row
             answer_code=code,
             answer=made,
             config=turn.book.version,
-        )
+        ),
+        passing=verdict.passing,
     )
     if turn.unit.suspects:
         turn.unit.absolve(mark_of(arrived.raw))

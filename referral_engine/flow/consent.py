@@ -11,8 +11,9 @@ from referral_engine.flow.turn import Turn
 from referral_engine.journal.rows import EffectRow, EffectState
 from referral_engine.loop.effects import Purpose, Recipient
 from referral_engine.loop.referral import Referral
-from referral_engine.loop.states import Appointment, Outreach
+from referral_engine.loop.states import OVER, Appointment, Closure, Outreach
 
+_NOT_AWAITED: Final = OVER | {Closure.CANCEL_REQUESTED}
 DAY: Final = 86_400 * MICROSECONDS
 REFERRALS_MAX: Final = 50  # of one patient, whose texts are counted together
 
@@ -27,6 +28,8 @@ def may_leave(turn: Turn, row: EffectRow) -> bool:
         return _not_now(turn, row, EffectState.CANCELLED, 0, "withdrawn: the patient must not be written to")
     if row.purpose == Purpose.REMINDER.value and referral.appointment is not Appointment.BOOKED:
         return _not_now(turn, row, EffectState.CANCELLED, 0, "withdrawn: nothing is booked any more")
+    if _is_out_of_date(turn, referral, row):
+        return _not_now(turn, row, EffectState.CANCELLED, 0, "withdrawn: what it says holds no more")
     free_at = _free_at(turn, referral, row.id)
     if free_at > turn.now_micros:
         return _not_now(turn, row, EffectState.QUEUED, free_at, "put off: the patient was written to often enough")
@@ -36,6 +39,20 @@ def may_leave(turn: Turn, row: EffectRow) -> bool:
     if again_at > turn.now_micros:
         return _not_now(turn, row, EffectState.QUEUED, again_at, "put off: patients are not written to at this hour")
     return True
+
+
+def _is_out_of_date(turn: Turn, referral: Referral, row: EffectRow) -> bool:
+    """Whether a text that was put off, or is tried again, speaks of another time, or of a visit nobody awaits."""
+    if referral.closure in _NOT_AWAITED:
+        return True
+    if row.purpose == Purpose.ATTENDED_PROMPT.value and referral.appointment is not Appointment.PASSED:
+        return True
+    slot = referral.slot
+    if slot is not None and row.purpose == Purpose.REMINDER.value and slot.starts_at <= turn.now:
+        return True
+    return (
+        slot is not None and referral.appointment is Appointment.BOOKED and row.created_at < to_micros(slot.booked_at)
+    )
 
 
 def _not_now(turn: Turn, row: EffectRow, state: EffectState, again_at: int, reason: str) -> bool:

@@ -15,9 +15,9 @@ from referral_engine.flow.replies import heed
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.outbox import UNSETTLED
 from referral_engine.journal.rows import EffectRow, EffectState
-from referral_engine.loop.effects import HEARD, ORDERS, Purpose, Recipient
+from referral_engine.loop.effects import HEARD, ORDERS, WITH_ORDER, Purpose, Recipient
 from referral_engine.loop.events import DeliverySettled, Outcome
-from referral_engine.loop.states import Dispatch
+from referral_engine.loop.states import Authorization, Closure, Dispatch
 
 _STATES: Final = {
     Outcome.DELIVERED: EffectState.DELIVERED,
@@ -30,7 +30,11 @@ LOST_MAX: Final = 64  # sendings of unknown fate that one claim hands to people;
 STRANDED_AT_ONCE: Final = 50  # in memory; the last file of a channel may go while much waits
 OTHER_WAY: Final = "the channel sends another way now; these bytes were made for the way before"
 LEFT: Final = "withdrawn: the packet goes, or went, another way"
+STOPPED: Final = "the referral is cancelled, or ended"
+HELD: Final = "the packet waits for the payer"
 NOBODY: Final = "no channel of this name sends any more"
+_WITH_ORDER: Final = frozenset(purpose.value for purpose in WITH_ORDER)
+_ENDING: Final = frozenset({Closure.CANCEL_REQUESTED, Closure.ENDED})
 _PACKETS: Final = frozenset(purpose.value for purpose in ORDERS)
 ARRIVED: Final = frozenset({Outcome.DELIVERED, Outcome.HANDED_OVER})
 DECISIONS: Final = frozenset({"retry", "park", "cancel"})
@@ -58,12 +62,18 @@ def claim(turn: Turn, asked: Claim) -> Receipt:
 
 
 def hand_over_stranded(turn: Turn) -> int:
-    """What waits in a lane that no file describes any more goes to people; how many there were."""
+    """What waits in a lane that no file describes any more goes to people; how many there were.
+
+    What its courier is sending just now is not theirs yet: the courier says what becomes of it.
+    """
     number = 0
     while rows := turn.unit.stranded(lanes_of(turn.book), STRANDED_AT_ONCE):
         number += len(rows)
         for row in rows:
-            _to_people(turn, row, Outcome.FAILED, NOBODY)
+            if row.reason == UNSETTLED:  # it may have arrived: nobody may hear that it did not
+                _to_people(turn, row, Outcome.UNKNOWN, UNSETTLED)
+            else:
+                _to_people(turn, row, Outcome.FAILED, NOBODY)
     return number
 
 
@@ -78,12 +88,32 @@ def _may_go(turn: Turn, row: EffectRow, transport: str) -> bool:
 
 
 def _is_wanted(turn: Turn, row: EffectRow) -> bool:
-    """Whether a packet still goes this way; one that goes, or went, another way must not arrive twice."""
-    if not _was_left(turn, row):
+    """Whether a packet still goes, and this way; one that goes, or went, another way must not arrive twice.
+
+    One that was on its way when it was stopped may have arrived: where nobody heard what became of it, a person asks.
+    """
+    stopped = _stopped(turn, row)
+    if stopped and row.reason == UNSETTLED:
+        _to_people(turn, row, Outcome.UNKNOWN, UNSETTLED)
+        return False
+    reason = f"withdrawn: {stopped}" if stopped else LEFT if _was_left(turn, row) else ""
+    if not reason:
         return True
-    turn.unit.settle(row.id, row.token, EffectState.CANCELLED, turn.now_micros, 0, LEFT)
-    turn.audit("door", "withdrawn", f"effect {row.id}", LEFT)
+    turn.unit.settle(row.id, row.token, EffectState.CANCELLED, turn.now_micros, 0, reason)
+    turn.audit("door", "withdrawn", f"effect {row.id}", reason)
     return False
+
+
+def _stopped(turn: Turn, row: EffectRow) -> str:
+    """Why an order, or its change, must not leave by any way, however it came to be owed again; "" when it may."""
+    referral = turn.unit.referral(row.referral) if row.purpose in _WITH_ORDER else None
+    if referral is None:
+        return ""
+    if referral.closure in _ENDING:
+        return STOPPED
+    waits = referral.dispatch is Dispatch.HELD
+    denied = referral.dispatch is Dispatch.UNDELIVERABLE and referral.authorization is Authorization.DENIED
+    return HELD if waits or denied else ""
 
 
 def _was_left(turn: Turn, row: EffectRow) -> bool:
@@ -149,6 +179,11 @@ def decide(turn: Turn, decision: OutboxDecision) -> Receipt:
     if decision.decision not in DECISIONS:
         return Receipt(refused=f"{decision.decision!r} is not one of {', '.join(sorted(DECISIONS))}")
     known = turn.unit.effect(decision.effect) if decision.decision == "retry" else None
+    if known is not None and known.lane not in lanes_of(turn.book):
+        return Receipt(refused=f"{NOBODY}: put the file of {known.lane} back, or cancel sending {decision.effect}")
+    stopped = _stopped(turn, known) if known is not None else ""
+    if stopped:
+        return Receipt(refused=f"sending {decision.effect} must not leave: {stopped}")
     if known is not None and _was_left(turn, known):
         return Receipt(refused=f"sending {decision.effect} is a packet that goes, or went, another way by now")
     row = turn.unit.decide_effect(decision.effect, decision.decision, turn.now_micros)

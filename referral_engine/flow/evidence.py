@@ -31,6 +31,7 @@ _PARKED: Final = "no referral yet: kept, and matched again when orders, numbers 
 _DISPUTED: Final = "demographics disagree with the record number"
 _NOT_TOLD: Final = Verdict(disposition=Disposition.NO_OP, reason="demographics are taken from the ordering side only")
 _ABOUT_NOBODY: Final = Verdict(disposition=Disposition.NO_OP, reason="no open referral of this patient")
+_PASSING: Final = replace(_ABOUT_NOBODY, passing=True)
 _WAITS: Final = Verdict(disposition=Disposition.NO_OP, level=Level.NOTHING, reason=_PARKED)
 _NEVER_WAIT: Final = ("ADT", "DFT")  # a registration or a charge of nobody is no early evidence
 
@@ -56,7 +57,7 @@ def consider(turn: Turn, message: Message, party: Party, sequence: int) -> Verdi
 def overlook(turn: Turn, message: Message, numbers: tuple[Number, ...], sequence: int) -> Verdict:
     """A message none of whose numbers we know: a demographic one says nothing, any other waits for its order."""
     if message.header.message_code in _NEVER_WAIT:
-        return _ABOUT_NOBODY
+        return _PASSING
     turn.unit.park(sequence, numbers)
     return _WAITS
 

@@ -19,7 +19,7 @@ from referral_engine.loop.matching import Level
 
 LOOKED_AT_MAX: Final = 200  # messages a tick passes by, some twenty milliseconds: the door has others to serve
 REDUCED_BYTES_MAX: Final = 8 * 1024 * 1024  # of messages a tick reads to reduce them; they may be scanned letters
-STEP: Final = 64  # messages asked for at once
+STEP: Final = 64  # messages asked for at once, at most
 AGAIN_MICROS: Final = 3600 * MICROSECONDS  # what somebody is still busy with is looked at again, not sooner
 HEADER_FIELDS: Final = 12  # MSH-1 to MSH-12 stay
 _FINDINGS: Final = frozenset({"SIU", "ORU", "MDM"})  # reports, documents and appointments: somebody's finding or visit
@@ -121,7 +121,7 @@ def _may_hold_a_finding(turn: Turn, passed: Passed) -> bool:
 
 
 def _of_age(purging: Purging, after: int, until: int) -> Iterator[Passed]:
-    """The messages behind one that came by `until`, at most LOOKED_AT_MAX; the first look takes one: few are due."""
+    """The messages behind one that came by `until`, at most LOOKED_AT_MAX; the first looks take few: few are due."""
     size, left = 1, LOOKED_AT_MAX
     while left:
         rows = purging.after(after, min(size, left))
@@ -131,4 +131,4 @@ def _of_age(purging: Purging, after: int, until: int) -> Iterator[Passed]:
             yield row
         if len(rows) < min(size, left):
             return
-        after, left, size = rows[-1].sequence, left - len(rows), STEP
+        after, left, size = rows[-1].sequence, left - len(rows), min(4 * size, STEP)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from referral_engine.base.clock import from_micros, to_micros
 from referral_engine.channels.book import Book
-from referral_engine.channels.channel import FALLBACK, Channel, sending_hours
+from referral_engine.channels.channel import FALLBACK, Channel, sending_hours, way_of_lane
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.rows import EffectRow
 from referral_engine.loop.calendar import next_opening
@@ -22,11 +22,12 @@ def may_leave_at(book: Book, lane: str, instant: datetime) -> datetime:
     channel = channel_of_lane(book, lane)
     if channel is None:
         return instant
-    for name, transport in channel.lanes:
-        if name == lane and transport.send_hours:
-            hours = sending_hours(transport, channel.policy.calendar)
-            return instant if hours is None else next_opening(hours, instant)
-    return instant
+    way = way_of_lane(lane)
+    if way > len(channel.fallbacks):
+        return instant
+    transport = channel.fallbacks[way - 1] if way else channel.transport
+    hours = sending_hours(transport, channel.policy.calendar) if transport.send_hours else None
+    return instant if hours is None else next_opening(hours, instant)
 
 
 def is_in_hours(turn: Turn, row: EffectRow) -> bool:

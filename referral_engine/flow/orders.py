@@ -14,11 +14,12 @@ from referral_engine.flow.apply import apply
 from referral_engine.flow.attaching import Said, reviewed
 from referral_engine.flow.holding import hold_of, with_number
 from referral_engine.flow.matching import aliases_of, learn_numbers, learn_patient
+from referral_engine.flow.pilot import WATCHED, is_live
 from referral_engine.flow.turn import Turn
 from referral_engine.flow.verdict import Verdict
 from referral_engine.hl7.message import Message
 from referral_engine.journal.rows import BindingKind, Disposition
-from referral_engine.loop.effects import OpenTask, TaskKind
+from referral_engine.loop.effects import ORDERS, OpenTask, TaskKind
 from referral_engine.loop.events import ReferralOrdered
 from referral_engine.loop.likeness import may_be_a_twin
 from referral_engine.loop.matching import Candidate, Level, Match, corroborates, weigh
@@ -157,6 +158,8 @@ def _begin(turn: Turn, message: Message, event: ReferralOrdered, said: Said, cha
         watched=channel.mode == "shadow",
         config=turn.book.version,
     )
+    if first is not None and is_live(turn.book.engine.pilot, referral) and _was_only_watched(turn, first):
+        first, referral = None, replace(referral, duplicate_of="")
     hold, why = (Hold(), "") if first else hold_of(turn, message, channel, order)
     ordered = replace(event, order=order, hold=hold, duplicate_of=referral.duplicate_of)
     referral = replace(referral, hold=hold)
@@ -180,6 +183,12 @@ def _bind(turn: Turn, referral: Referral, said: Said) -> None:
     turn.unit.bind(BindingKind.REFERRAL, Identifier(value=referral.id), referral.id)
     learn_numbers(turn, said.evidence, said.party, referral.id)
     learn_patient(turn, referral.patient, referral.id)
+
+
+def _was_only_watched(turn: Turn, first: Referral) -> bool:
+    """Whether the packet of a referral was owed while the pilot watched it, and so was sent to nobody."""
+    packets = [row for row in turn.unit.effects_of(first.id) if row.purpose in ORDERS]
+    return bool(packets) and all(row.reason == WATCHED for row in packets)
 
 
 def _open_duplicate(

@@ -11,6 +11,7 @@ from referral_engine.flow.inputs import PatientReplied, Receipt, TaskClaimed, Ta
 from referral_engine.flow.poison import release
 from referral_engine.flow.turn import Turn
 from referral_engine.journal.rows import Disposition, TaskRow, TaskState
+from referral_engine.loop.authorizing import was_denied
 from referral_engine.loop.effects import OpenTask, TaskKind
 from referral_engine.loop.events import (
     Answer,
@@ -75,6 +76,8 @@ def _refused(turn: Turn, done: TaskDone, row: TaskRow) -> str:
         return "approved, denied, released or waived: say one of them"
     if done.waive and not done.note.strip():
         return "a denial is waived with a reason: say it in the note"
+    if done.authorized and not any(map(str.isdigit, done.authorized)):
+        return "an authorization has a number, and this has no digit: say the payer's number"
     begins_on, expires_on = done.authorization_begins_on, done.authorization_expires_on
     if begins_on is not None and expires_on is not None and expires_on < begins_on:
         return "the authorization would end before it begins"
@@ -82,7 +85,7 @@ def _refused(turn: Turn, done: TaskDone, row: TaskRow) -> str:
     if referral is None:
         return ""
     is_denied = referral.authorization is Authorization.DENIED
-    if is_denied and done.authorized in referral.denied_numbers and done.authorized:
+    if is_denied and done.authorized and was_denied(referral, done.authorized):
         return "the payer denied that number: only a new authorization answers a denial"
     if is_denied and done.release:
         return "the payer denied it: only a new authorization's number, or a waiver with its reason, lets the packet go"
@@ -109,7 +112,7 @@ def _learned(turn: Turn, done: TaskDone) -> Iterator[Event]:
             at=at,
             by=by,
             approved=True,
-            number=done.authorized,
+            number=done.authorized.strip(),
             begins_on=done.authorization_begins_on,
             expires_on=done.authorization_expires_on,
             visits=done.authorization_visits,

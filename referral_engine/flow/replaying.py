@@ -95,6 +95,7 @@ class World:
         self._rehearsal = Rehearsal(
             book=version.book, start=from_micros(start), scripted=self._outcomes, on_sent=self._note_sent
         )
+        self._rehearsal.journal.be_lean()
         self._now = start
         self._due = start
         self._tick_at = start

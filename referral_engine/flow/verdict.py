@@ -18,6 +18,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     level: int = -1
     reason: str = ""
     referral: str = ""
+    passing: bool = False  # about nobody we know, and waits for nobody: nothing will ever ask for it but itself again
 
     def noting(self, note: str) -> Verdict:
         """The same with a remark behind the reason."""

@@ -16,7 +16,7 @@ from referral_engine.loop.events import ClocksMigrated
 
 ACTIONS: Final = ("start", "reload", "rollback")
 DIFFERENCE_BYTES_MAX: Final = 200 * 1024  # kept of one; a thousand new files are not read line by line by anybody
-LINES_MAX: Final = 20_000  # of one file that is compared; stops two unlike files from keeping every sender waiting
+LINES_MAX: Final = 5_000  # of one file that is compared; stops two unlike files from keeping every sender waiting
 LOOKED_AT_MAX: Final = 1_000  # referrals one input looks at; stops years of closed ones from keeping senders waiting
 MOVED_MAX: Final = 200  # referrals one input moves, whatever it asks for
 _NOWHERE: Final = "/dev/null"  # the name a diff gives to a file that is not there

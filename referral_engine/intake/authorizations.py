@@ -9,7 +9,7 @@ from typing import Final, TypedDict
 from referral_engine.channels.feed import Feed
 from referral_engine.hl7.encoding import Delimiters
 from referral_engine.hl7.message import Message
-from referral_engine.hl7.segment import text_in
+from referral_engine.hl7.segment import Segment, text_in
 from referral_engine.hl7.types import read_date
 from referral_engine.intake.received import first_npi, split_repetitions
 from referral_engine.loop.referral import Insurance
@@ -47,18 +47,20 @@ _NOTHING: Final = Stated(
 def read_authorization(message: Message, feed: Feed) -> Stated:
     """What a message says of the payer's authorization.
 
-    The number is IN1-14.1, else AUT-6, else IN1-14.1 of another insurance; a remark in its place ("PENDING", without
-    any digit) is no number. Denied is what the feed's [denied_when] says, AUT-14 or the place of the number in words,
-    and no visits of AUT-9. AUT-5 is the last day, else RF1-8.
+    The number is IN1-14.1 of the insurance that pays first, else AUT-6, else IN1-14.1 of another one; a remark in its
+    place ("PENDING", without any digit) is no number. Denied is what the feed's [denied_when] says, AUT-14 or the place
+    of the number in words, and no visits of AUT-9. AUT-5 is the last day, else RF1-8.
     Source: HL7 v2.5.1 6.5.7 (IN1), 11.8.1 (RF1), 11.8.2 (AUT); v2.8 11.8.2.14, 11.8.2.24.
     """
     delimiters, insured, stated = message.delimiters, message.fields("IN1")[14], message.fields("AUT")
     several = message.count("IN1") > 1
+    if several:
+        insured = _by_turn(message)[0].field(14)
     if not (insured or several or stated[0] or feed.denied_when is not None):
         return _NOTHING
     number = _number(insured, delimiters) or _number(stated[6], delimiters)
     if not number and several:
-        more = (_number(one.field(14), delimiters) for one in message.all("IN1")[1:INSURANCES_MAX])
+        more = (_number(one.field(14), delimiters) for one in _by_turn(message)[1:])
         number = next((one for one in more if one), "")
     denied = feed.denied_when is not None and feed.denied_when.matches(message)
     if not stated[0]:
@@ -123,12 +125,19 @@ def read_insurances(message: Message) -> tuple[Insurance, ...]:
     delimiters = message.delimiters
     if message.count("IN1") == 1:
         return (_insurance(fields, delimiters),)
-    found = []
-    for at, segment in enumerate(message.all("IN1")[:INSURANCES_MAX]):
-        order = (_count(segment.text(22)) or INSURANCES_MAX, _count(segment.text(1)) or INSURANCES_MAX, at)
-        texts = ["", "", *(segment.field(number) for number in range(2, 16))]
-        found.append((order, _insurance(texts, delimiters)))
-    return tuple(insurance for _, insurance in sorted(found, key=lambda one: one[0]))
+    return tuple(
+        _insurance(["", "", *(segment.field(number) for number in range(2, 16))], delimiters)
+        for segment in _by_turn(message)
+    )
+
+
+def _by_turn(message: Message) -> list[Segment]:
+    """The insurances in the order in which they pay."""
+    return sorted(message.all("IN1")[:INSURANCES_MAX], key=_turn)  # as they stand, where they say nothing
+
+
+def _turn(segment: Segment) -> tuple[int, int]:
+    return _count(segment.text(22)) or INSURANCES_MAX, _count(segment.text(1)) or INSURANCES_MAX
 
 
 def _insurance(fields: list[str], delimiters: Delimiters) -> Insurance:

@@ -186,22 +186,22 @@ class _Header:
     def made(self) -> ClinicalDocument:
         """All of it as a value."""
         ids, values = self.ids, self.values
-        none = [Identifier()]
+        none = [Identifier()]  # also of an id with a nullFlavor, which is none
         visits = ("componentOf/encompassingEncounter/effectiveTime", "documentationOf/serviceEvent/effectiveTime")
         times = [values.get(f"{place}{part}", "") for place in visits for part in ("", "/low")]
         authors = ids.get("author/assignedAuthor/id", [])
         return ClinicalDocument(
             patients=tuple(_patient(one) for one in self.patients[:IDS_MAX]),
-            number=ids.get("id", none)[0],
+            number=(ids.get("id") or none)[0],
             code=values.get("code", ""),
             written_at=values.get("effectiveTime", ""),
             visited_at=next((time for time in times if time), ""),
             authors=tuple(one.value for one in authors if one.authority == NPI_ROOT and is_valid_npi(one.value)),
             orders=tuple(ids.get("inFulfillmentOf/order/id", ())),
-            set_number=ids.get("setId", none)[0],
+            set_number=(ids.get("setId") or none)[0],
             version=values.get("versionNumber", ""),
-            replaces=ids.get(f"{_PARENT}id RPLC", none)[0],
-            appends=ids.get(f"{_PARENT}id APND", none)[0],
+            replaces=(ids.get(f"{_PARENT}id RPLC") or none)[0],
+            appends=(ids.get(f"{_PARENT}id APND") or none)[0],
         )
 
 

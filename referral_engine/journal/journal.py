@@ -96,6 +96,15 @@ class Journal:
                 connection.abandon()
         return journal
 
+    def be_lean(self) -> None:
+        """Be quick rather than whole, in memory: for a replay, which ends with the first thing that goes wrong in it.
+
+        A batch that raises is not taken back cleanly from now on, and of passing messages only that they came is kept.
+        """
+        assert self._anchor is None, "a journal on disk keeps everything"
+        self._connection.execute("PRAGMA journal_mode = OFF")
+        self._unit.be_lean()
+
     @property
     def node(self) -> str:
         """The letters that begin every referral's number."""

@@ -12,6 +12,7 @@ from referral_engine.journal.asking import for_each_size, in_parts
 from referral_engine.journal.database import Connection, Row
 from referral_engine.journal.digests import event_digest, message_digest
 from referral_engine.journal.instance import Instance
+from referral_engine.journal.passing import ACCEPTED, Passing
 from referral_engine.journal.rows import Disposition, Earlier, EventRow, MessageKey, MessageRow
 
 REUSES_LOOKED_AT: Final = 64  # a sender that always says the same control id must not make us read them all
@@ -56,9 +57,13 @@ _Sender = tuple[str, str, str]
 
 
 class Messages:
-    """The messages and events of the open batch, and those stored before it."""
+    """The messages and events of the open batch, and those stored before it.
 
-    __slots__ = ("_cursor", "_events", "_instance", "_looked", "_new", "_seen", "_used", "fresh")
+    A lean journal keeps of a passing message (one about nobody we know, that waits for nobody) no more than that it
+    came: enough to know it when it comes again.
+    """
+
+    __slots__ = ("_cursor", "_events", "_instance", "_looked", "_new", "_seen", "_used", "fresh", "passed")
 
     def __init__(self, connection: Connection, instance: Instance) -> None:
         self._cursor = connection.cursor()
@@ -68,6 +73,7 @@ class Messages:
         self._events: list[Row] = []
         self._looked: set[tuple[_Sender, bytes]] = set()  # control ids this batch asked about beforehand
         self._used: set[tuple[_Sender, bytes]] = set()  # those of them that were used before
+        self.passed: Passing | None = None  # of a lean journal; else passing messages are stored like any
         self.fresh: list[tuple[int, bytes]] = []  # sequence and SHA-256 of the messages of this batch
 
     def look_ahead(self, keys: Iterable[MessageKey]) -> None:
@@ -92,6 +98,9 @@ class Messages:
         for row in fresh:
             if row.key.sha256 == key.sha256:
                 return Earlier(sequence=row.sequence, answer=row.answer, same_bytes=True)
+        passed = self.passed.earlier(place, key.sha256) if self.passed is not None else None
+        if passed is not None and passed.same_bytes:
+            return passed
         if place in self._looked and place not in self._used:
             stored = []
         else:
@@ -102,6 +111,9 @@ class Messages:
                 return Earlier(sequence=same[0], answer=same[1], same_bytes=True)
         if not key.control_id:
             return None
+        others = (fresh[-1].sequence if fresh else 0, *(one for (one,) in stored)) if passed is not None else ()
+        if passed is not None and passed.sequence > max(others):
+            return passed
         if fresh:
             return Earlier(sequence=fresh[-1].sequence, answer=fresh[-1].answer, same_bytes=False)
         if stored:
@@ -110,9 +122,12 @@ class Messages:
             return Earlier(sequence=newest, answer=answer[0] if answer else b"", same_bytes=False)
         return None
 
-    def add(self, row: MessageRow, numbers: bytes = b"") -> None:
+    def add(self, row: MessageRow, numbers: bytes = b"", *, passing: bool = False) -> None:
         """Store one message with this batch; numbers: those it waits for, packed."""
         key = row.key
+        if passing and self.passed is not None and row.answer_code == ACCEPTED:
+            self.passed.add((_sender(key), key.control_id), key.sha256, row.sequence)
+            return
         self._new.append(_columns(row, numbers))
         self._seen.setdefault((_sender(key), key.control_id), []).append(row)
         self.fresh.append((row.sequence, key.sha256))

@@ -110,11 +110,11 @@ _LANES_DUE = "SELECT DISTINCT lane FROM effects WHERE state = 'queued' AND next_
 _LANES_WAITING = """
 SELECT lane FROM effects WHERE state = 'queued' UNION SELECT lane FROM effects WHERE state = 'in-flight'
 """
-# What waits in a lane, whenever it is due.
+# What waits in a lane, whenever it is due, and what its courier took and never settled.
 _WAITING = f"""
 SELECT {EFFECT_COLUMNS}, digest FROM effects WHERE id IN (
     SELECT id FROM effects WHERE lane = ?1 AND state = 'queued'
-    UNION ALL SELECT id FROM effects WHERE lane = ?1 AND state = 'in-flight')
+    UNION ALL SELECT id FROM effects WHERE lane = ?1 AND state = 'in-flight' AND lease_until < ?3)
 ORDER BY id LIMIT ?2 + 0
 """  # noqa: S608  # our own columns
 # The next one that may be tried.
@@ -182,7 +182,6 @@ class Outbox:
         until = now + int(lease_seconds * MICROSECONDS)
         expired = self._cursor.execute(_EXPIRED, (lane, now, limit))
         again = self._lease(_within(row for row in expired if _repeats(row, transport)), until)
-        again = tuple(replace(row, reason=UNSETTLED) for row in again)
         return again + self._lease(self._next(lane, now, limit - len(again)), until) if len(again) < limit else again
 
     def lost(self, lane: str, now: int, limit: int, transport: str = "") -> tuple[EffectRow, ...]:
@@ -190,12 +189,12 @@ class Outbox:
         rows = self._cursor.execute(_EXPIRED, (lane, now, limit)).fetchall()
         return self._lease([row for row in rows if not _repeats(row, transport)], now)
 
-    def stranded(self, served: frozenset[str], limit: int) -> tuple[EffectRow, ...]:
-        """Lease what waits in lanes that nobody serves any more, at most `limit`."""
+    def stranded(self, served: frozenset[str], now: int, limit: int) -> tuple[EffectRow, ...]:
+        """Lease what waits in lanes that nobody serves any more, at most `limit`; UNSETTLED may have arrived."""
         self.flush()
         found: list[Row] = []
         for lane in sorted({row[0] for row in self._cursor.execute(_LANES_WAITING).fetchall()} - served):
-            found += self._cursor.execute(_WAITING, (lane, limit - len(found))).fetchall()
+            found += self._cursor.execute(_WAITING, (lane, limit - len(found), now)).fetchall()
         return self._lease(found, 0)
 
     def oldest(self, lane: str, now: int) -> int:
@@ -238,7 +237,8 @@ class Outbox:
             self._instance.token = token = self._instance.token + 1
             self._cursor.execute(_LEASE, (token, until, effect.id))
             self._moved(effect.lane, effect.state, EffectState.IN_FLIGHT)
-            claimed.append(replace(effect, state=EffectState.IN_FLIGHT, attempts=effect.attempts + 1, token=token))
+            leased = replace(effect, state=EffectState.IN_FLIGHT, attempts=effect.attempts + 1, token=token)
+            claimed.append(replace(leased, reason=UNSETTLED) if effect.state is EffectState.IN_FLIGHT else leased)
         return tuple(claimed)
 
     def _holder(self, lane: str) -> int:

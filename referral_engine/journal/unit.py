@@ -74,9 +74,9 @@ class Unit(MatchingUnit):
         """The first arrival of the same bytes, else the newest of the same control id, else None."""
         return self._messages.earlier(key)
 
-    def add_message(self, row: MessageRow) -> None:
-        """Store one message with this batch, and the numbers it waits for."""
-        self._messages.add(row, self._parked.numbers_of(row.sequence))
+    def add_message(self, row: MessageRow, *, passing: bool = False) -> None:
+        """Store one message with this batch, and the numbers it waits for; passing: see `Messages`."""
+        self._messages.add(row, self._parked.numbers_of(row.sequence), passing=passing)
 
     def message(self, sequence: int) -> MessageRow | None:
         """One message, of this batch or an earlier one."""
@@ -198,8 +198,11 @@ class Unit(MatchingUnit):
         return self._outbox.lost(lane, self.now, limit, transport)
 
     def stranded(self, served: frozenset[str], limit: int) -> tuple[EffectRow, ...]:
-        """Lease what waits in lanes that nobody serves any more, at most `limit`."""
-        return self._outbox.stranded(served, limit)
+        """Lease what waits in lanes that nobody serves any more, at most `limit`; UNSETTLED is what may have arrived.
+
+        What a courier still holds a lease of is its own to settle.
+        """
+        return self._outbox.stranded(served, self.now, limit)
 
     def oldest(self, lane: str) -> int:
         """Since when the head of a lane's queue has been waiting; 0 when nothing has to wait."""

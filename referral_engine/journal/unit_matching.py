@@ -14,6 +14,7 @@ from referral_engine.journal.merges import Merges
 from referral_engine.journal.messages import Messages
 from referral_engine.journal.numbers import number_key
 from referral_engine.journal.parked import Parked
+from referral_engine.journal.passing import Passing
 from referral_engine.journal.purging import Purging
 from referral_engine.journal.rows import BindingKind, DecisionRow, MergeRow
 from referral_engine.loop.referral import Identifier, PatientId
@@ -32,6 +33,10 @@ class MatchingUnit:
         self._merges = Merges(connection)
         self.purging = Purging(connection, instance, self._messages, self._parked, self._decisions)
         self.now = 0
+
+    def be_lean(self) -> None:
+        """Keep of passing messages only that they came, from now on."""
+        self._messages.passed = Passing()
 
     # -- numbers that point at referrals ------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ APPROVED_AGAIN: Final = "the payer approves under the number it denied: make sur
 _GRANTED: Final = frozenset({Authorization.APPROVED, Authorization.EXPIRED})
 _ASKED: Final = frozenset({Authorization.REQUIRED, Authorization.PENDING, Authorization.EXPIRED})
 _UNAUTHORIZED: Final = _ASKED | {Authorization.DENIED}
+WAITING: Final = frozenset({Authorization.REQUIRED, Authorization.PENDING})  # the payer has not answered
 _SLOT_COUNTS: Final = frozenset({Appointment.BOOKED, Appointment.PASSED, Appointment.KEPT})
 _PREAUTH: Final = frozenset({TaskKind.PREAUTH})
 
@@ -71,8 +72,19 @@ def recorded(referral: Referral, event: AuthorizationRecorded, policy: Policy) -
 
 def counts(referral: Referral, event: AuthorizationRecorded, policy: Policy) -> bool:
     """Whether an approval is one: not under a number that was denied, and for this specialist."""
-    refused = referral.authorization is Authorization.DENIED and event.number in referral.denied_numbers
+    refused = referral.authorization is Authorization.DENIED and was_denied(referral, event.number)
     return event.approved and not refused and is_for(grant_in(event), referral.order, policy)
+
+
+def was_denied(referral: Referral, number: str) -> bool:
+    """Whether a denial was about this number, however it is typed: a blank more is no new authorization."""
+    return as_typed(number) in map(as_typed, referral.denied_numbers)
+
+
+def as_typed(number: str) -> str:
+    """A payer's number without what people and systems change when they copy it: case, blanks, signs, leading zeros."""
+    text = "".join(filter(str.isalnum, number)).casefold()
+    return text.lstrip("0") or text
 
 
 def is_for(grant: Grant, order: Order, policy: Policy) -> bool:
@@ -102,8 +114,8 @@ def release(referral: Referral) -> Causes:
 
 
 def hold_again(referral: Referral) -> Causes:
-    """A packet that waits to leave is held again; one that may be at the office is a person's."""
-    waits = referral.dispatch is Dispatch.QUEUED and referral.moments.sent_at is None and not referral.way
+    """A packet that waits to leave, by whatever way, is held again; one that may be at the office is a person's."""
+    waits = referral.dispatch is Dispatch.QUEUED and referral.moments.sent_at is None
     return (Cause.HELD_AGAIN,) if waits and referral.closure is Closure.OPEN else ()
 
 
@@ -124,17 +136,29 @@ def changed(referral: Referral, event: OrderChanged, policy: Policy) -> Causes:
         return granted(referral, grant, event.at, policy)
     if event.hold is not None:
         return _asked_again(referral, event.hold)
-    same = grant.number == known.authorization_number
-    if grant.number and same and referral.authorization in _GRANTED and _has_other_terms(grant, known):
+    same = bool(grant.number) and grant.number == known.authorization_number
+    if same and referral.authorization in _GRANTED and _has_other_terms(grant, known):
+        return granted(referral, terms(known, order), event.at, policy)
+    if same and _is_mended(referral, order, event.at, policy):
         return granted(referral, terms(known, order), event.at, policy)
     return ()
+
+
+def _is_mended(referral: Referral, order: Order, at: datetime, policy: Policy) -> bool:
+    """Whether a number that let nothing go, because it had ended or was for another, is good by its new terms."""
+    if referral.authorization not in WAITING:
+        return False
+    known, now = grant_of(referral.order), terms(referral.order, order)
+    held_at = referral.moments.held_at or referral.order.ordered_at
+    faulty = is_over(known.expires_on, held_at, policy) or not is_for(known, referral.order, policy)
+    return faulty and not is_over(now.expires_on, at, policy) and is_for(now, order, policy)
 
 
 def _is_new(referral: Referral, grant: Grant) -> bool:
     """Whether a number answers what is asked: one that nobody knows yet, and that was not denied."""
     wanted = referral.dispatch is Dispatch.HELD or referral.authorization in _UNAUTHORIZED | _GRANTED
-    refused = referral.authorization is Authorization.DENIED and grant.number in referral.denied_numbers
-    return wanted and not refused and grant.number != referral.order.authorization_number
+    refused = referral.authorization is Authorization.DENIED and was_denied(referral, grant.number)
+    return wanted and not refused and as_typed(grant.number) != as_typed(referral.order.authorization_number)
 
 
 def _has_other_terms(grant: Grant, known: Order) -> bool:
@@ -145,7 +169,7 @@ def _has_other_terms(grant: Grant, known: Order) -> bool:
 
 def _is_old_news(referral: Referral, order: Order) -> bool:
     """Whether a denial was heard before, and the payer has agreed since: an order repeats what it said once."""
-    return referral.authorization in _GRANTED and order.authorization_number in referral.denied_numbers
+    return referral.authorization in _GRANTED and was_denied(referral, order.authorization_number)
 
 
 def _asked_again(referral: Referral, hold: Hold) -> Causes:
@@ -294,7 +318,7 @@ def _unbelieved(before: Referral, event: Event, policy: Policy) -> str:
     """Why an answer of the payer, or what the order says of it, was not believed."""
     match event:
         case AuthorizationRecorded() if event.approved and not counts(before, event, policy):
-            refused = before.authorization is Authorization.DENIED and event.number in before.denied_numbers
+            refused = before.authorization is Authorization.DENIED and was_denied(before, event.number)
             return APPROVED_AGAIN if refused else ANOTHER_SPECIALIST
         case OrderChanged() if event.order.authorization_denied and _is_old_news(before, event.order):
             return STILL_DENIED

@@ -38,7 +38,7 @@ from referral_engine.loop.events import (
 )
 from referral_engine.loop.policy import HoldRule, Kind, Policy
 from referral_engine.loop.referral import Finality, Identifier, Referral
-from referral_engine.loop.states import NOTE_IN, Appointment, Closure, Dispatch, Outreach
+from referral_engine.loop.states import NOTE_IN, Appointment, Authorization, Closure, Dispatch, Outreach
 from referral_engine.loop.tracks import Cause
 
 NOTES: Final = {
@@ -50,6 +50,7 @@ NOTES: Final = {
 _FINISHED: Final = (Finality.FINAL, Finality.CORRECTED)
 _NOT_YET_RECEIVED: Final = frozenset({Dispatch.QUEUED, Dispatch.SENT, Dispatch.UNDELIVERABLE})
 _NOT_YET_ACCEPTED: Final = _NOT_YET_RECEIVED | {Dispatch.RECEIVED}
+_NOT_AUTHORIZED: Final = authorizing.WAITING | {Authorization.DENIED}
 _SLOT_STANDS: Final = frozenset({Appointment.BOOKED, Appointment.PASSED, Appointment.KEPT, Appointment.NO_SHOW})
 APPOINTMENT_APART_MAX: Final = timedelta(days=3_660)  # from today; a date beyond ten years overflows every clock
 
@@ -294,8 +295,9 @@ def _prompted(event: DeliverySettled) -> Causes:
 
 
 def _may_fall_back(referral: Referral, policy: Policy) -> bool:
+    """Whether the next way is taken: never by a packet that the payer has denied, or must be asked about first."""
     waits = referral.dispatch in _NOT_YET_RECEIVED and referral.closure is Closure.OPEN
-    return waits and referral.way < policy.fallbacks
+    return waits and referral.way < policy.fallbacks and referral.authorization not in _NOT_AUTHORIZED
 
 
 def _passed(referral: Referral, event: DeadlinePassed, policy: Policy) -> Causes:

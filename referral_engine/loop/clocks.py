@@ -185,6 +185,8 @@ def deadlines(referral: Referral, policy: Policy) -> tuple[Deadline, ...]:
         begun = _STARTS[rule.start](referral)
         if begun is None or (kind == Kind.HOLD_BILLING and not referral.hold.billing) or kind in off:
             continue
+        if referral.watched and kind == Kind.CLOSURE_ACCEPTED:
+            continue  # nothing was sent that anybody could accept, and it would come round for ever
         start, generation = begun
         lengths = policy.lengths(kind, order.urgency, order.network)
         if rule.start == Start.HELD:

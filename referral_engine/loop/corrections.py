@@ -118,7 +118,7 @@ def _order_again(_: Referral, after: Referral, __: Send, ___: EvidenceUndone) ->
 
 def _change_again(_: Referral, after: Referral, __: Send, ___: EvidenceUndone) -> Iterator[Effect]:
     """The office was told of a change that was none: it gets the order as it stands."""
-    if not after.is_over:
+    if not after.is_over and after.dispatch is not Dispatch.HELD:
         yield to_specialist(Purpose.ORDER_CHANGE, after.order.message)
 
 

@@ -47,6 +47,7 @@ class Purpose(StrEnum):
 
 
 ORDERS: Final = frozenset({Purpose.ORDER, Purpose.FALLBACK_ORDER})
+WITH_ORDER: Final = ORDERS | {Purpose.ORDER_CHANGE}  # each tells the office the whole order
 NOTICES_TO_SPECIALIST: Final = frozenset(
     {Purpose.SECOND_NOTICE, Purpose.STATUS_CHECK, Purpose.NOTE_PING, Purpose.RECORDS_REQUEST}
 )

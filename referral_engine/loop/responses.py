@@ -11,6 +11,7 @@ from referral_engine.loop.effects import (
     NOTICES_TO_SPECIALIST,
     ORDERS,
     TO_PATIENT,
+    WITH_ORDER,
     CloseTasks,
     Effect,
     OpenTask,
@@ -52,12 +53,13 @@ def task(kind: TaskKind, reason: str, *, urgent: bool = False) -> OpenTask:
 
 
 _WITHOUT_ORDERS: Final = Withdraw(purposes=ORDERS)
+_WITHOUT_ORDER: Final = Withdraw(purposes=WITH_ORDER)
 _WITHOUT_TEXTS: Final = Withdraw(purposes=TO_PATIENT)
 _WITHOUT_QUESTION: Final = Withdraw(purposes=frozenset({Purpose.ATTENDED_PROMPT}))
 _WITHOUT_CHASING: Final = Withdraw(purposes=NOTICES_TO_SPECIALIST | {Purpose.ATTENDED_PROMPT})
 _WITHOUT_NOTE: Final = Withdraw(purposes=frozenset({Purpose.CLOSURE, Purpose.CORRECTION}))
 _WITHOUT_NOTICES: Final = Withdraw(purposes=TO_PATIENT | NOTICES_TO_SPECIALIST)
-_WITHOUT_ANYTHING: Final = Withdraw(purposes=TO_PATIENT | NOTICES_TO_SPECIALIST | ORDERS)
+_WITHOUT_ANYTHING: Final = Withdraw(purposes=TO_PATIENT | NOTICES_TO_SPECIALIST | WITH_ORDER)
 
 
 def _done(*kinds: TaskKind) -> CloseTasks:
@@ -114,7 +116,7 @@ def _undeliverable(referral: Referral, _: Cause, __: Policy) -> Effects:
 
 
 def _held_again(_: Referral, cause: Cause, __: Policy) -> Effects:
-    return (_WITHOUT_ORDERS,) if cause is Cause.HELD_AGAIN else ()
+    return (_WITHOUT_ORDER,) if cause is Cause.HELD_AGAIN else ()
 
 
 def _unreachable(_: Referral, __: Cause, ___: Policy) -> Effects:
@@ -197,7 +199,7 @@ def _closed(_: Referral, cause: Cause, __: Policy) -> Effects:
 def _cancel_asked(_: Referral, cause: Cause, __: Policy) -> Effects:
     if cause is not Cause.CANCEL_ASKED:
         return ()
-    return (_WITHOUT_ORDERS, to_specialist(Purpose.CANCEL), _WITHOUT_TEXTS)
+    return (_WITHOUT_ORDER, to_specialist(Purpose.CANCEL), _WITHOUT_TEXTS)
 
 
 def _ended(referral: Referral, _: Cause, __: Policy) -> Effects:
@@ -257,6 +259,8 @@ def _reminder(hours: str) -> Passing:
 
 def _confirm(referral: Referral, _: int, __: Policy) -> Effects:
     call = task(TaskKind.CALL_SPECIALIST, "the packet arrived and the office has not answered")
+    if referral.authorization is Authorization.DENIED:
+        return (call,)  # a second notice is the order once more
     return (to_specialist(Purpose.SECOND_NOTICE, referral.order.message), call)
 
 

@@ -42,7 +42,7 @@ from referral_engine.loop.policy import Kind, Policy
 from referral_engine.loop.record import Changes, asked, begun, learned
 from referral_engine.loop.referral import Referral
 from referral_engine.loop.responses import ENTERING, PASSING, task, to_ehr, to_specialist
-from referral_engine.loop.states import NOTE_IN, Appointment, Closure, Dispatch, Ending, Outreach, State
+from referral_engine.loop.states import NOTE_IN, Appointment, Authorization, Closure, Dispatch, Ending, Outreach, State
 from referral_engine.loop.tracks import CONCERNS, OFF_PATH, SILENT, TABLES, Cause
 
 
@@ -195,7 +195,7 @@ def _answered(
             return _died()
         case OrderChanged() | PatientUpdated() | PatientsMerged() if _has_died(before, after):
             return _died()
-        case OrderChanged() if before.dispatch is not Dispatch.HELD and not before.is_over:
+        case OrderChanged() if not before.is_over and _may_have_order(before) and _may_have_order(after):
             return (to_specialist(Purpose.ORDER_CHANGE, event.message),)
         case CancelRequested() if before.closure in (Closure.CLOSING, Closure.CLOSED):
             return (to_ehr(Purpose.STATUS, "cancel came too late"),)
@@ -209,6 +209,12 @@ def _answered(
             return (task(TaskKind.ANOMALY, "a note that was replaced has been taken back: check the new one"),)
         case _:
             return ()
+
+
+def _may_have_order(referral: Referral) -> bool:
+    """Whether the office may know the order; a change tells it all of it, so none goes out for one that is held."""
+    denied = referral.dispatch is Dispatch.UNDELIVERABLE and referral.authorization is Authorization.DENIED
+    return referral.dispatch is not Dispatch.HELD and not denied
 
 
 def _has_died(before: Referral, after: Referral) -> bool:

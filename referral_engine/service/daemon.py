@@ -43,6 +43,7 @@ def run_daemon(
 
     announce: called once, when it is ready. complain: called with what keeps it from starting.
     """
+    too_early = hear_hangups()
     from twisted.internet import reactor as installed
 
     reactor = cast("MainReactor", installed)
@@ -71,12 +72,21 @@ def run_daemon(
     daemon = Daemon(book, world, parts=parts)
     life = _Life(daemon, reactor, announce, complain)
     signal.signal(signal.SIGHUP, lambda _signal, _frame: reactor.callFromThread(daemon.reload))  # wakes the reactor
+    if too_early:  # it may have meant files that were edited after they were read
+        daemon.reload()
     reactor.addSystemEventTrigger("before", "shutdown", daemon.stop)
     reactor.callWhenRunning(life.begin)
     daemon.finished.addCallback(life.over)
     reactor.run()
     sys.stderr.flush()
     return life.exit_status or daemon.exit_status
+
+
+def hear_hangups() -> list[int]:
+    """Each SIGHUP from now on; unheard it would end the process, and systemd would take that for a clean end."""
+    heard: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _frame: heard.append(number))
+    return heard
 
 
 class _Life:

@@ -13,6 +13,7 @@ from typing import Final
 import tomli
 
 from referral_engine.base.errors import ConfigError, Problem
+from referral_engine.base.values import replace
 from referral_engine.channels.engine import Engine
 
 FILE_BYTES_MAX: Final = 1024 * 1024  # a text that people edit
@@ -57,6 +58,27 @@ def listed_files(engine_file: str) -> list[Path]:
         sentence = f"there are more than {FILES_MAX} files here: this is not a directory of channels"
         raise ConfigError([_problem(channels_folder(engine_file), "FILE8", sentence)])
     return listed
+
+
+def passed_over(engine_file: str) -> list[Problem]:
+    """A warning for each file that somebody may believe to be in force, and that is not read: x.toml.txt, x.TOML.
+
+    An editor's own files (x.toml~, x.toml.swp, .#x.toml) and files that were put aside (x.toml.bak) are none of them. A
+    folder of channels with such files beside them is one: channels/_default instead of channels/_defaults.
+    """
+    told: list[Problem] = []
+    for folder in file_folders(engine_file):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            name = path.name.lower()
+            if path.name.startswith(".") or path in file_folders(engine_file):
+                continue
+            if path.is_dir() and folder.name == CHANNELS and any(path.glob("*.toml")):
+                sentence = f"no file in this folder is read: only {CHANNELS}/ itself is, and {CHANNELS}/{DEFAULTS}"
+                told.append(_problem(path, "FILE10", sentence, help_="move them there, or out of the configuration"))
+            elif name.endswith((".toml.txt", ".tml")) or (name.endswith(".toml") and path.suffix != ".toml"):
+                help_ = "give it a name that ends in .toml, or move it away"
+                told.append(_problem(path, "FILE10", "is not read: its name does not end in .toml", help_=help_))
+    return [replace(problem, warning=True) for problem in told]
 
 
 def file_folders(engine_file: str) -> tuple[Path, ...]:

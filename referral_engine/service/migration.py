@@ -9,7 +9,9 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred
 
 from referral_engine.base.clock import from_micros, rfc3339
+from referral_engine.base.errors import Refused
 from referral_engine.channels.book import Book
+from referral_engine.channels.shape import nearest
 from referral_engine.flow.past import policy_of_channel
 from referral_engine.journal.codec import decode_referral
 from referral_engine.loop.clocks import deadlines
@@ -23,8 +25,16 @@ Row = Mapping[str, Any]
 def migration(context: Context, words: Mapping[str, object]) -> Deferred[object]:
     """What `ConfigMigrated` would do to the next referrals: nothing is changed."""
     book, now = context.book, context.clock.now()
+    refuse_unknown(book, words.get("channel"))
     told = context.door.look("migration", **{**words, "config": book.version})
     return told.addCallback(lambda facts: shape_migration(cast("Row", facts), book, now))
+
+
+def refuse_unknown(book: Book, channel: object) -> None:
+    """A slip in a channel's name would move nothing and say so as if all were well.  Raises Refused."""
+    if channel and channel not in book.channels:
+        near = nearest(str(channel), sorted(book.channels))
+        raise Refused(f'there is no channel "{channel}" in force' + (f'; did you mean "{near}"?' if near else ""))
 
 
 def shape_migration(facts: Row, book: Book, now: datetime) -> Shape:

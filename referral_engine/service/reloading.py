@@ -12,12 +12,12 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from referral_engine.base.clock import Clock, rfc3339
-from referral_engine.base.errors import ConfigError, JournalError, Refused
+from referral_engine.base.errors import ConfigError, Refused
 from referral_engine.base.values import replace
 from referral_engine.channels.book import Book
 from referral_engine.flow.inputs import ConfigChanged, ConfigRefused
 from referral_engine.service.control import Question
-from referral_engine.service.door import Door, HandlingBroke
+from referral_engine.service.door import Door
 from referral_engine.service.found import Found, Reached, Wanted, unpack
 from referral_engine.service.notify import Notify
 from referral_engine.service.reader import NotRead, Reader
@@ -95,7 +95,7 @@ class Reloading:
         """SIGHUP: take up the files; several at once are one more, for each means the files as they are now."""
         if self._reader is None:
             _log.warning("There are no files to take up again.")
-        elif not any(one.order.by == SIGNAL for one in self._waiting):
+        elif len(self._waiting) < WAITING_MAX and not any(one.order.by == SIGNAL for one in self._waiting):
             self._take(Order(by=SIGNAL))
 
     def status(self) -> Shape:
@@ -200,7 +200,8 @@ class Reloading:
         try:
             found = await self._reader.look(wanted, heard)
         except NotRead as error:
-            self._refuse(ticket, Refusal(sentence=str(error)), "")
+            if not self._stopped:  # else its reader ended with the engine, and says nothing about the files
+                self._refuse(ticket, Refusal(sentence=str(error)), "")
             return None
         ticket.problems, ticket.failures = found.problems, found.failures
         ticket.tests, ticket.unplayed = found.tests, found.unplayed
@@ -236,19 +237,23 @@ class Reloading:
             try:
                 await self._door.host.prepare(found.book)
                 receipt = await self._door.submit(changed)
-            except (JournalError, HandlingBroke) as error:
+            except Exception as error:  # noqa: BLE001  # whatever it was, the ports that were bound go back
                 move.abandon()
                 return Refusal(sentence=f"the journal did not take it ({type(error).__name__})")
             if receipt.refused or self._stopped:
                 move.abandon()
                 return Refusal(sentence=receipt.refused or "the engine is stopping; the next start takes it up")
-            in_force = InForce(book=book, files=found.files, number=receipt.version)
+            by, action = order.by, order.action
+            in_force = InForce(book=book, files=found.files, number=receipt.version, by=by, action=action)
         ticket.changed = changes(self.in_force, book, found.files)
         self.in_force = in_force
         self._half_way = new
         move.carry_out()
         self._half_way = False
-        await self._learn()
+        try:
+            await self._learn()
+        except Exception as error:  # noqa: BLE001  # it is in force: nobody may hear that it was refused
+            _log.warning("Since when the configuration is in force could not be read.", error=type(error).__name__)
         self._finish(ticket, new=new)
         return None
 

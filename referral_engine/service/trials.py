@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from referral_engine.base.clock import rfc3339
 from referral_engine.base.errors import Problem
@@ -17,6 +17,8 @@ from referral_engine.service.sample_files import SampleFiles
 
 if TYPE_CHECKING:
     from referral_engine.flow.timetable import TimetablePlayed
+
+ALL_TESTS_MAX: Final = 300  # are played whatever changed, in a few seconds: a new channel may take another's orders
 
 Case = tuple[Channel, ChannelTest]
 
@@ -31,20 +33,17 @@ class Tried:
     problems: tuple[Problem, ...] = ()
 
 
-def chosen(book: Book, before: Mapping[str, str], files: Mapping[str, str]) -> list[Case]:
-    """The tests that new files must pass, in the order of channels and lines.
+def chosen(
+    book: Book, before: Mapping[str, str], files: Mapping[str, str], *, all_max: int = ALL_TESTS_MAX
+) -> list[Case]:
+    """The tests that new files must pass, in the order of channels and lines: those of every channel that is on.
 
-    Where only files of channels differ from those before, the tests of these channels; else those of every channel
-    that is on: a calendar or a feed may move any of them.
+    With more than `all_max` of them, where only files of channels differ from those before, the tests of these.
     """
     differ = {file for file in before.keys() | files.keys() if before.get(file) != files.get(file)}
-    few = bool(differ) and all(Path(file).parent.name == CHANNELS for file in differ)
-    cases = [
-        (channel, test)
-        for channel in book.channels.values()
-        for test in channel.tests
-        if (bool({channel.file, test.file} & differ) if few else channel.is_on)
-    ]
+    cases = [(channel, test) for channel in book.channels.values() if channel.is_on for test in channel.tests]
+    if differ and len(cases) > all_max and all(Path(file).parent.name == CHANNELS for file in differ):
+        cases = [case for case in cases if {case[0].file, case[1].file} & differ]
     return sorted(cases, key=lambda case: (case[0].name, case[1].file, case[1].line))
 
 

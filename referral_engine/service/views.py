@@ -24,7 +24,7 @@ from referral_engine.flow.inputs import (
     TaskDone,
 )
 from referral_engine.service.context import Answers, Context
-from referral_engine.service.migration import migration
+from referral_engine.service.migration import migration, refuse_unknown
 from referral_engine.service.readings import NO, word
 from referral_engine.service.why_shapes import why
 
@@ -166,6 +166,7 @@ def hear_patient(context: Context, words: Words) -> Deferred[object]:
 
 def migrate_clocks(context: Context, words: Words) -> Deferred[object]:
     """A person gives open referrals of older configurations the clocks of the one in force; one portion."""
+    refuse_unknown(context.book, words.get("channel"))
     moved = ConfigMigrated(
         by=word(words, "by", ""),
         reason=word(words, "reason", ""),
@@ -192,6 +193,7 @@ QUESTIONS: Final[Mapping[str, Answers]] = {
     "review": _looked("review"),
     "merges": _looked("merges"),
     "orders": _looked("orders"),
+    "clocks": _looked("clocks"),
     "traffic": _looked("traffic"),
     "versions": _looked("versions"),
     "version": _looked("version"),

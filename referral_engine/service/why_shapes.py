@@ -88,6 +88,8 @@ class _Past:
         self.book = book
         self.in_force: int | None = facts["in_force"]
         self.numbers: Mapping[str, int | None] = facts["numbers"]
+        self._files: Mapping[str, Mapping[str, str]] = facts["versions"]
+        self._channel = channel
         self._old = {
             config: old_book(files, channel, config)
             for config, files in facts["versions"].items()
@@ -99,8 +101,14 @@ class _Past:
         return policy_under(self.book, referral.channel, self._old.get(referral.config))
 
     def deciding(self, referral: Referral) -> Book:
-        """The configuration that gave the clocks."""
-        return self._old.get(referral.config) or self.book
+        """The configuration that gave the clocks, with the lines that say so.
+
+        A book that came with a reload has no lines (`found.pack`): they are read from the files the journal keeps.
+        """
+        old = self._old.get(referral.config)
+        if old is None and not self.book.settings and referral.config in self._files:
+            old = old_book(self._files[referral.config], self._channel, referral.config)
+        return old or self.book
 
 
 def _policy(referral: Referral, kind: Kind, policy: Policy, past: _Past) -> Shape:

@@ -339,3 +339,18 @@ HEARD = {
     "sla.hold-billing": ("billing_after",),
     "sla.confirm": ("confirms",),
 }
+
+
+def test_a_clock_of_one_network_takes_no_other_lent_clock_of_it_away() -> None:
+    lent = '[sla.out]\nconfirm = "12 hours"\nrebook = "2 days"\nschedule = "3 days"\n'
+    own = RIVERSIDE.replace("[[test]]", '[sla]\nschedule = "9 days"\n\n[sla.out]\nconfirm = "6 hours"\n\n[[test]]')
+
+    book = read_book(files(lent, **{SECOND: own}), SAMPLES)
+    policy = book.channels["cardiology-riverside"].policy
+    told = {key: origin for key, _, origin in effective(book, "cardiology-riverside")}
+
+    assert policy.lengths(Kind.CONFIRM, Urgency.ROUTINE, Network.OUT) == (Duration(6, Unit.HOURS),)
+    assert policy.lengths(Kind.REBOOK, Urgency.ROUTINE, Network.OUT) == (Duration(2, Unit.DAYS),)
+    assert policy.lengths(Kind.SCHEDULE, Urgency.ROUTINE, Network.OUT) == (Duration(9, Unit.DAYS),)  # their own line
+    assert told["sla.rebook.out"] == f"{LENT}:3"
+    assert told["sla.confirm.out"].startswith(f"{SECOND}:")

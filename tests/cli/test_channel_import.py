@@ -191,6 +191,7 @@ def test_a_file_that_is_no_list_is_refused_whole(text: str, sentence: str) -> No
         (f"A,{npi(1)},cardiology,", "there is no fax number"),
         (f"A,{npi(1)},cardiology,2175550190 x12", '"2175550190 x12" is not a fax number'),
         (f"A,{npi(1)},,217-555-0190", "there is no specialty"),
+        (f"A,{npi(1)},***,217-555-0190", 'the specialty "***" has no letters for a name'),
         (f"A,{npi(1)},Cardiolgy,217-555-0190", '"Cardiolgy" is nearly "cardiology", and not the same'),
         (
             f"A,{npi(1)},Orthopedic Surgery,217-555-0190",

@@ -178,3 +178,15 @@ def test_a_permission_for_plain_mllp_that_is_over_is_an_error_and_refuses_the_st
     assert "error[CH317]: plain MLLP was permitted until 2020-01-01" in checked.out
     assert started.exit_status == 78
     assert "error[CH317]" in started.err
+
+
+def test_a_file_that_is_not_read_is_a_warning_beside_those_that_are(tmp_path: Path) -> None:
+    engine = copied_site(tmp_path)
+    shutil.copy(tmp_path / "channels" / "imaging-northside.toml", tmp_path / "channels" / "imaging-two.toml.txt")
+
+    said = run("check", "--conf", engine)
+    strict = run("check", "--conf", engine, "--strict", "--format", "github")
+
+    assert (said.exit_status, strict.exit_status) == (0, 1)
+    assert "imaging-two.toml.txt: warning[FILE10]: is not read: its name does not end in .toml" in said.out
+    assert strict.out.startswith("::warning file=")

@@ -32,6 +32,11 @@ LIVE = [
     ["reload"],
     ["config", "history"],
     ["config", "rollback", "1", "--reason", "it was better"],
+    ["config", "migrate", "--dry-run"],
+    ["why", "RE-0001", "schedule"],
+    ["coverage"],
+    ["diff"],
+    ["shadow", "--for", "1s"],
 ]
 ORDER = "sample_messages/orm-o01-cardiology-ppo.hl7"
 
@@ -174,10 +179,49 @@ def test_where_a_terminal_is_too_narrow_the_reason_goes_under_its_row(
     assert max(map(len, plain)) <= 60
 
 
-def test_a_row_that_is_piped_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_that_is_piped_stays_one_line_and_a_long_cell_does_not_widen_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     print_table(HEADS, ROWS, "nothing", under=1)
+    print_table(("key", "value", "from"), [("a", "x" * 500, "line 1"), ("b", "y", "line 2")], "nothing")
 
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 6
+    assert printed[4].endswith("x  line 1")
+    assert printed[5].startswith("b    y ")
+    assert printed[5].endswith(" line 2")
+    assert len(printed[5]) < 100
+    assert [line for line in printed if line != line.rstrip()] == []
+
+
+def test_a_name_that_leads_its_row_is_not_broken_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    key = "transport.retry.give_up_after"
+
+    print_table(("key", "value", "from"), [(key, "a value " * 9, "channels/cardiology-heart-group.toml:33")], "nothing")
+
+    assert key in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("konfig",), "Did you mean 'config'?"),
+        (("channel", "newe"), "Did you mean 'new'?"),
+        (("config", "hystory"), 'did you mean "config history"?'),
+        (("config", "ortho"), 'did you mean "orthopaedics-lakeside"?'),
+        (("config", "imaging-nothside"), 'did you mean "imaging-northside"?'),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
+)
+def test_a_slip_in_a_command_or_a_name_is_answered_with_the_nearest(words: tuple[str, ...], meant: str) -> None:
+    said = run(*words)
+
+    assert said.exit_status in (1, 2)
+    assert meant in said.err
 
 
 def test_a_scanned_letter_does_not_bury_the_message_that_holds_it() -> None:
@@ -186,3 +230,33 @@ def test_a_scanned_letter_does_not_bury_the_message_that_holds_it() -> None:
     assert shown.startswith("MSH|a\nOBX|xxx")
     assert shown.endswith("... (5000004 characters)")
     assert len(shown) < SHOWN_MAX + 100
+
+
+@pytest.mark.parametrize("words", [("check",), ("config",), ("route", str(ROOT / ORDER))], ids=" ".join)
+def test_in_the_wrong_directory_nothing_is_said_to_be_right(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    said = run(*words)
+
+    assert (said.exit_status, said.out) == (2, "")
+    assert f"there is neither conf/engine.toml nor channels/ in {tmp_path}: go where they are" in said.err
+
+
+def test_the_socket_of_another_user_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may look everywhere, so the system is made to say no."""
+    monkeypatch.delenv("REFERRAL_ENGINE_SOCKET")
+    exists = Path.exists
+
+    def closed(path: Path, *, follow_symlinks: bool = True) -> bool:
+        if path.name == "control.sock":
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", closed)
+
+    said = run("status")
+
+    assert said.exit_status == 1
+    assert said.err.startswith("referral-engine: the daemon ")

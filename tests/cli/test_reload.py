@@ -300,6 +300,79 @@ def test_a_full_disk_leaves_nothing_half_written_behind(
     assert contents(site) == before
 
 
+@pytest.mark.parametrize("ends", [SystemExit(1), KeyboardInterrupt()], ids=["refused", "ctrl-c"])
+def test_a_rollback_that_nobody_took_leaves_every_file_as_it_was(
+    engine: Engine, site: Path, ends: BaseException
+) -> None:
+    before = contents(site)
+
+    def refuse(_words: Any) -> None:
+        raise ends
+
+    engine.answers["reload"] = refuse
+
+    said = rollback()
+
+    assert (said.exit_status, contents(site)) == (1, before)
+    assert "the files on disk are as they were" in said.err
+
+
+def test_a_rollback_that_lost_its_engine_says_which_files_are_there_now(engine: Engine, site: Path) -> None:
+    def lost(_words: Any) -> None:
+        raise SystemExit(1)
+
+    engine.answers |= {"reload": ticket(done=False, stage="files"), "reload-look": lost}
+
+    said = rollback()
+
+    assert said.exit_status == 1
+    assert (site / "channels/old-office.toml").exists()
+    assert "the files on disk are those of configuration 1" in said.err
+
+
+def test_two_who_roll_back_at_once_do_not_mix_their_files(engine: Engine, site: Path) -> None:
+    second: list[Said] = []
+
+    def meanwhile(_words: Any) -> dict[str, Any]:
+        engine.answers["reload"] = ticket()
+        second.append(rollback())
+        return ticket()
+
+    engine.answers["reload"] = meanwhile
+
+    first = rollback()
+
+    assert (first.exit_status, second[0].exit_status) == (0, 1)
+    assert "another rollback is under way; nothing was changed" in second[0].err
+
+
+def test_a_file_that_is_removed_and_put_back_keeps_its_mode(engine: Engine, site: Path) -> None:
+    (site / "channels/imaging-northside.toml").chmod(0o604)
+    engine.answers["reload"] = ticket(outcome="refused", problems=[PROBLEM])
+
+    rollback()
+
+    assert (site / "channels/imaging-northside.toml").stat().st_mode & 0o777 == 0o604
+
+
+def test_files_that_the_engine_could_not_read_any_more_are_not_written(
+    engine: Engine, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (site / "conf/engine.toml", *site.glob("channels/*.toml")):
+        path.chmod(0o600)  # the engine's own; an analyst of its group may write the folder
+    before = contents(site)
+
+    def refuse(*_words: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(version_files.os, "fchown", refuse)
+
+    said = rollback()
+
+    assert (said.exit_status, contents(site)) == (1, before)
+    assert "cannot be written: Operation not permitted; the files are as they were" in said.err
+
+
 # -- running clocks
 
 
@@ -326,7 +399,8 @@ def test_a_dry_run_tells_every_clock_that_would_move_portion_by_portion(engine: 
 
     assert [words for _, words in engine.asked] == [{"channel": "x", "after": ""}, {"channel": "x", "after": "R1"}]
     assert "R1        x        1     schedule  2026-03-10T15:00:00Z  2026-03-05T15:00:00Z  fires at once" in said.out
-    assert said.out.endswith("2 referrals, 2 clocks would move, 1 of them fire at once\n")
+    sentence = "2 referrals would go over to the clocks in force: 2 clocks would move, 1 of them fire at once"
+    assert said.out.endswith(f"{sentence}\n")
 
 
 def test_an_apply_goes_on_until_all_have_moved_or_somebody_refuses(engine: Engine) -> None:

@@ -37,9 +37,16 @@ def test_a_candidate_is_compared_over_what_the_daemon_received(live: Site, tmp_p
     files = candidate(live, tmp_path, '["REFCARD", "REFEP"]', '["REFEP"]')
     conf = str(live.root / "conf" / "engine.toml")
 
+    covered = live.ask("coverage", "--conf", conf, "--since", "1h", "--json")
+    misspelt = live.ask("diff", "--conf", conf, "--channel", "cardiology-hart-group")
+    unmoved = live.ask("config", "migrate", "--conf", conf, "--dry-run", "--channel", "cardiology-hart-group")
     same = live.ask("diff", "--conf", conf, "--since", "1h")
     told = live.ask("diff", "--conf", conf, "--candidate", files, "--since", "1h", "--json")
 
+    assert any(one["ran"] for one in covered.json()["clocks"] if one["channel"] == CARDIOLOGY)
+    assert (misspelt.exit_status, unmoved.exit_status) == (2, 1)
+    assert f'did you mean "{CARDIOLOGY}"?' in misspelt.err
+    assert f'did you mean "{CARDIOLOGY}"?' in unmoved.err
     assert (same.exit_status, "no differences" in same.out) == (0, True), same
     assert told.exit_status == 1, told
     whole = told.json()

@@ -107,6 +107,19 @@ def test_what_was_live_when_it_was_ordered_is_finished_live() -> None:
     assert {one.state.value for one in owed(stage)} == {"delivered"}
 
 
+def test_a_closure_that_was_only_watched_is_not_waited_for() -> None:
+    stage = played(
+        with_modes({HEART: "shadow"}), (MONDAY, ORDER), ("2026-03-03 09:00", BOOKING), ("2026-03-11 09:00", NOTE)
+    )
+    before = len(story(stage).events)
+
+    stage.move_to(at("2026-03-25 09:00"))
+
+    assert story(stage).referral.closure.value == "closing"
+    assert len(story(stage).events) == before
+    assert [clock.kind for clock in story(stage).deadlines if clock.state == "pending"] == ["open-30"]
+
+
 def test_a_person_who_names_a_shadow_for_a_new_referral_must_be_sure() -> None:
     stage = played(with_modes({HEART: "shadow"}), (MONDAY, NOTE))
     stage.move_to(at("2026-03-06 09:00"))

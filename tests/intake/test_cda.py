@@ -96,6 +96,22 @@ def test_a_number_may_be_an_oid_alone_and_may_be_missing() -> None:
     assert found.orders == (Identifier(value="1.2.840.7"),)
 
 
+@pytest.mark.parametrize("number", ['<id nullFlavor="UNK"/>', '<id root=""/>', "<id/>"])
+def test_a_number_that_is_said_to_be_unknown_is_none(number: str) -> None:
+    parts = document(
+        number.replace("<id", "<setId"),
+        *(
+            f'<relatedDocument typeCode="{kind}"><parentDocument>{number}</parentDocument></relatedDocument>'
+            for kind in ("RPLC", "APND")
+        ),
+    ).replace('<id root="1.2.3" extension="CDA9"/>', number)
+
+    found, why = read_cda(parts.encode())
+
+    assert found is not None, why
+    assert {found.number, found.set_number, found.replaces, found.appends} == {Identifier()}
+
+
 @pytest.mark.parametrize("codec", ["utf-8", "iso-8859-1", "windows-1252", "utf-8-sig"])
 def test_the_documents_own_character_set_holds(codec: str) -> None:
     name = codec.removesuffix("-sig")

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from referral_engine.base.values import replace
 from referral_engine.loop.clocks import Deadline, deadlines
-from referral_engine.loop.effects import CloseTasks, OpenTask, Purpose, Recipient, Send, TaskKind, Withdraw
+from referral_engine.loop.effects import ORDERS, CloseTasks, OpenTask, Purpose, Recipient, Send, TaskKind, Withdraw
 from referral_engine.loop.events import (
     Answer,
     AppointmentBooked,
@@ -22,6 +22,7 @@ from referral_engine.loop.events import (
     DeliverySettled,
     Event,
     EvidenceUndone,
+    HoldReleased,
     OrderChanged,
     Outcome,
     PatientAnswered,
@@ -107,6 +108,7 @@ def events(draw: st.DrawFn, at: datetime, urgency: Urgency) -> Event:
             "to": draw(st.sampled_from([Recipient.SPECIALIST, Recipient.EHR, Recipient.PATIENT, Recipient.TEAM])),
             "purpose": draw(st.sampled_from([Purpose.ORDER, Purpose.FALLBACK_ORDER, Purpose.CLOSURE, Purpose.PROMPT])),
             "outcome": draw(st.sampled_from(Outcome)),
+            "way": draw(st.integers(0, 3)),
         }
     elif kind is DeadlinePassed:  # one that should not have come
         more = {"kind": draw(st.sampled_from(Kind)), "generation": draw(st.integers(0, 30)), "due_at": at}
@@ -118,7 +120,10 @@ def events(draw: st.DrawFn, at: datetime, urgency: Urgency) -> Event:
             "number": number,
             "expires_on": expires_on,
             "visits": draw(st.integers(0, 2)),
+            "provider": draw(st.sampled_from(["", "1902345674", "1234567893"])),
         }
+    elif kind is HoldReleased:
+        more = {"waives_denial": draw(st.booleans())}
     elif kind is PatientAnswered:
         more = {"answer": draw(st.sampled_from(Answer))}
     elif kind is ReferralEnded:
@@ -234,9 +239,20 @@ class AnyHistory(RuleBasedStateMachine):
         assert all(type(effect) in (Send, OpenTask, CloseTasks, Withdraw) for effect in decision.effects)
         closed_now = before.closure is not Closure.CLOSED and decision.referral.closure is Closure.CLOSED
         assert not closed_now or (isinstance(event, DeliverySettled) and event.to is Recipient.EHR)
+        if not isinstance(event, ReferralOrdered | EvidenceUndone):
+            self._nothing_leaves_that_must_not(before, decision)
         self.referral = decision.referral
         self.history.append(event)
         return decision
+
+    def _nothing_leaves_that_must_not(self, before: Referral, decision: Decision) -> None:
+        after = decision.referral
+        purposes = {one.purpose for one in decision.effects if isinstance(one, Send) and one.to is Recipient.SPECIALIST}
+        stopped = after.closure in (Closure.ENDED, Closure.CANCEL_REQUESTED) and before.closure is after.closure
+        if after.authorization is Authorization.DENIED or stopped:
+            assert not purposes & ORDERS
+        if after.dispatch is Dispatch.HELD:
+            assert purposes <= {Purpose.CANCEL}
 
     def _running(self) -> tuple[Deadline, ...]:
         return deadlines(self.referral, self.policy)

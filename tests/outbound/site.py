@@ -22,6 +22,7 @@ from referral_engine.journal.rows import EffectRow, TaskRow
 from referral_engine.loop.states import Dispatch
 from referral_engine.transports.courier import Courier
 from referral_engine.transports.mllp import MllpPeer
+from tests.flow.stage import book as shipped
 from tests.journal.made import a_referral, an_effect
 from tests.transports.peers import Office, Wire, ack, framed
 
@@ -29,6 +30,12 @@ START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 LANE = "heart"
 
 Answer = Callable[[str], Any]  # MSH-10 to bytes to say, None for silence, "close" or "cut"
+
+
+def a_book() -> Book:
+    """Files in which somebody serves LANE."""
+    channel = shipped().channels["cardiology-heart-group"]
+    return Book(channels={LANE: replace(channel, name=LANE)})
 
 
 def accepts(control_id: str) -> bytes:
@@ -75,7 +82,7 @@ class Site:
         self.clock = clock or Clock()
         self.wall = ManualClock(START)
         self.journal = journal or Journal.open(":memory:", None, node="RE", now=to_micros(START))
-        self.step = Step(self.journal, book or Book(), self.wall)
+        self.step = Step(self.journal, book or a_book(), self.wall)
         self.couriers: dict[str, Courier] = {}
         self.failed: Exception | None = None
         self.inputs: list[Input] = []

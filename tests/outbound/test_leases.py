@@ -94,8 +94,8 @@ def test_after_a_crash_a_text_of_unknown_fate_is_not_sent_again_but_asked_about(
 def test_a_person_who_asked_the_gateway_may_send_a_text_of_unknown_fate_again() -> None:
     site = Site()
     sms = Sms(Attempt(outcome=Outcome.UNKNOWN, reason="the gateway said nothing"))
-    site.carry(sms, "texts")
-    site.owe("T1", lane="texts", transport="sms", recipient="team")
+    site.carry(sms, "team")
+    site.owe("T1", lane="team", transport="sms", recipient="team")
     site.start()
     site.run(600)
     assert (sms.sent, site.states()) == (["T1"], {"T1": "unknown"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from referral_engine.channels.book import Book
 from referral_engine.flow.deliveries import NOBODY, OTHER_WAY
 from referral_engine.flow.inputs import Claim, Ticked
 from referral_engine.flow.lanes import lanes_of
+from referral_engine.journal.outbox import UNSETTLED
 from referral_engine.journal.rows import EffectRow
 from referral_engine.loop.events import Outcome
 from referral_engine.transports.transport import Attempt
@@ -187,9 +189,32 @@ def test_what_waits_for_a_channel_whose_file_is_gone_goes_to_a_person_and_can_go
     assert [task.kind for task in site.tasks()] == ["undeliverable", "undeliverable"]
     office = Receiver(site.clock)
     site.courier(office)
-    site.decide(1, "retry")
+    assert site.decide(1, "retry").refused.startswith(NOBODY)
+    after = Site(journal=site.journal)  # its file is back
+    assert after.decide(1, "retry").refused == ""
     site.start()
     assert office.arrivals == ["M1"]
+
+
+# P7, H023: what left is never called undeliverable because its channel's file went meanwhile
+def test_what_is_on_its_way_when_its_channels_file_goes_is_its_couriers_to_settle() -> None:
+    site = Site(book=Book())
+    answers: list[Any] = [None]
+    office = Receiver(site.clock, lambda control_id: answers.pop() if answers else accepts(control_id))
+    site.courier(office, claimed_at_once=1)
+    site.owe("M1", "M2")
+    site.start()
+    assert (office.arrivals, site.states()) == (["M1"], {"M1": "in-flight", "M2": "queued"})
+
+    site.step.run([Ticked()])  # the first under files without this channel
+
+    assert site.states() == {"M1": "in-flight", "M2": "failed"}
+    after = Site(book=Book(), journal=site.journal)  # the engine was killed: nobody will ever hear the answer
+    after.wall.move_to(site.wall.now() + timedelta(days=1))
+    after.step.run([Ticked()])
+    rows = {row.wire_id: (row.state.value, row.reason) for row in after.rows()}
+    assert rows == {"M1": ("unknown", UNSETTLED), "M2": ("failed", NOBODY)}
+    assert sorted(task.kind for task in after.tasks()) == ["undeliverable", "unknown-delivery"]
 
 
 # F-G22

@@ -20,6 +20,7 @@ from referral_engine.service.files import read_files
 from referral_engine.service.found import Found, GaveUp, Reached, Said, Wanted, pack, read_wanted, unpack, write
 from referral_engine.service.reader import SILENT_SECONDS_MAX, NotRead, ProcessReader
 from referral_engine.service.standing import standing
+from referral_engine.service.trials import chosen
 from tests.channels.shipped import ROOT, shipped_files
 
 TODAY = date(2026, 3, 2)
@@ -88,15 +89,27 @@ def test_files_as_they_were_are_looked_at_and_no_test_is_played(site: Path) -> N
     assert unpack(said.book).version == said.config
 
 
-def test_an_edited_channel_plays_its_own_tests_and_a_changed_calendar_everybodys(site: Path) -> None:
+def test_an_edited_channel_plays_everybodys_tests_for_it_may_take_their_orders(site: Path) -> None:
     asked = wanted()
     edit(LAKESIDE, "# Lakeside", "# Our Lakeside")
-    one, heard = found(asked)
-    edit("conf/engine.toml", "[practice]", "# a remark\n[practice]")
-    all_, _ = found(asked)
 
-    assert (one.tests, all_.tests) == (1, 3)
-    assert [said.stage for said in heard] == ["files", "tests"]
+    said, heard = found(asked)
+
+    assert said.tests == 3
+    assert [one.stage for one in heard] == ["files", "tests", "tests", "tests"]
+
+
+def test_where_there_are_too_many_tests_an_edited_channel_plays_its_own_and_a_changed_calendar_all(site: Path) -> None:
+    before = read_files("conf/engine.toml")
+    edit(LAKESIDE, "# Lakeside", "# Our Lakeside")
+    edited = read_files("conf/engine.toml")
+    edit("conf/engine.toml", "[practice]", "# a remark\n[practice]")
+    moved = read_files("conf/engine.toml")
+
+    few, all_ = (chosen(read_book(files), before, files, all_max=2) for files in (edited, moved))
+
+    assert [channel.name for channel, _ in few] == ["orthopaedics-lakeside"]
+    assert len(all_) == 3
 
 
 def test_a_test_that_fails_is_told_with_its_step_and_why(site: Path) -> None:
@@ -118,7 +131,7 @@ def test_where_no_sample_is_installed_the_tests_that_need_one_are_counted_and_no
 
     said, _ = found(asked)
 
-    assert (said.tests, said.unplayed, said.failures) == (0, 1, [])
+    assert (said.tests, said.unplayed, said.failures) == (0, 3, [])
 
 
 def test_a_wrong_file_is_told_as_check_tells_it(site: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from referral_engine.base.errors import ConfigError
 from referral_engine.service import files
-from referral_engine.service.files import channels_folder, folder_beside, read_files, socket_name
+from referral_engine.service.files import channels_folder, folder_beside, passed_over, read_files, socket_name
 
 
 @pytest.fixture
@@ -175,3 +175,16 @@ def test_the_engine_that_refused_the_files_is_found_whatever_is_wrong_with_them(
     Path(conf).write_text(text)
 
     assert socket_name(conf) == name
+
+
+def test_a_file_that_looks_like_one_and_is_not_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "channels" / "_default").mkdir(parents=True)
+    (tmp_path / "conf" / "feeds").mkdir(parents=True)
+    ours = ("x.toml~", "x.toml.swp", ".#x.toml", "x.toml.bak", "notes.txt", "x.toml")  # nobody believes these in force
+    for name in (*ours, "y.toml.txt", "y.TOML", "_default/cardiology.toml"):
+        (tmp_path / "channels" / name).write_text("", encoding="utf-8")
+
+    told = passed_over(str(tmp_path / "conf" / "engine.toml"))
+
+    assert [Path(one.file).name for one in told] == ["_default", "y.TOML", "y.toml.txt"]
+    assert {(one.code, one.warning) for one in told} == {("FILE10", True)}

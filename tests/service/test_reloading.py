@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from referral_engine.base.clock import ManualClock
-from referral_engine.base.errors import ConfigError, NoRoom, Problem, Refused
+from referral_engine.base.errors import ConfigError, NoRoom, Problem, Refused, TookTooLong
 from referral_engine.channels.book import Book, read_book
 from referral_engine.flow.step import Step
 from referral_engine.journal.journal import Journal
@@ -232,6 +232,41 @@ def test_a_full_disk_takes_back_what_was_prepared(engine: Engine) -> None:
     assert in_force(engine)[0] == 1
 
 
+def test_a_journal_that_cannot_keep_the_book_aside_takes_back_what_was_prepared(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        engine.host, "prepare", lambda _book: fail(RuntimeError("the journal's process met MemoryError"))
+    )
+
+    told = engine.reload(read(SECOND))
+
+    assert (told["outcome"], told["sentence"]) == ("refused", "the journal did not take it (RuntimeError)")
+    assert engine.happened == ["prepared", "abandoned"]
+    assert in_force(engine)[0] == 1
+
+
+def test_what_is_in_force_is_never_told_as_refused_because_a_question_failed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.door, "look", lambda *_words, **_more: fail(TookTooLong("a question")))
+
+    told = engine.reload(read(SECOND), by="ana")
+
+    assert (told["outcome"], told["configuration"]["number"], told["configuration"]["by"]) == ("active", 2, "ana")
+    assert in_force(engine)[0] == 2
+    assert engine.reloading.status()["refused"] is None
+
+
+def test_a_signal_behind_a_full_queue_is_covered_by_those_that_wait(engine: Engine) -> None:
+    for _ in range(WAITING_MAX + 1):
+        engine.ask()
+
+    engine.reloading.hang_up()
+
+    assert len(engine.asked) == 1
+
+
 def test_a_reader_that_crashed_is_a_refusal_and_the_engine_goes_on(engine: Engine) -> None:
     told = engine.reload(NotRead("the reader of the new files was ended by SIGKILL"))
 
@@ -304,6 +339,16 @@ def test_an_engine_that_stops_takes_nothing_up(engine: Engine) -> None:
 
     assert engine.happened == []
     assert not engine.told(ticket)["done"]
+
+
+def test_a_reader_that_ends_with_the_engine_says_nothing_about_the_files(engine: Engine) -> None:
+    ticket = engine.ask()
+    engine.reloading.stop()
+
+    engine.answer(NotRead("the reader of the new files was ended by SIGKILL"))
+
+    assert engine.told(ticket)["outcome"] == ""
+    assert engine.reloading.status()["refused"] is None
 
 
 def test_systemd_hears_when_it_begins_and_what_is_in_force_after(engine: Engine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import socket
 import threading
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from referral_engine.base.ident import Phi
 from referral_engine.flow.inputs import Claim, Input, Receipt, Ticked
 from referral_engine.service import logs
 from referral_engine.service.clock import MachineClock, install_monotonic
+from referral_engine.service.daemon import hear_hangups
 from referral_engine.service.door import Door
 from referral_engine.service.executor import SynchronousExecutor, ThreadExecutor
 from referral_engine.service.files import read_files, read_or_make_key
@@ -31,7 +33,9 @@ from referral_engine.service.logs import Sparingly, only_allowed, where
 from referral_engine.service.notify import Notify, notify_from, watchdog_seconds
 from referral_engine.service.places import Places, places_from
 from referral_engine.service.pulse import Pulse
+from referral_engine.service.readings import READINGS
 from referral_engine.service.sweeper import Sweeper
+from referral_engine.service.views import QUESTIONS
 from tests.service.doubles import PausedExecutor, RecordingStep
 
 # -- clock
@@ -111,6 +115,16 @@ def test_a_sentence_that_repeats_is_said_once_in_ten_seconds_with_its_count() ->
 
 
 # -- systemd
+
+
+def test_a_hangup_before_the_engine_is_there_is_remembered_and_ends_nothing() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        heard = hear_hangups()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert heard == [signal.SIGHUP]
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_systemd_hears_ready_alive_and_stopping() -> None:
@@ -362,3 +376,8 @@ async def test_the_thread_runs_work_in_order_and_hands_results_and_errors_back()
     assert told == [KeyError]
     assert threads == {"test"}
     await executor.stop()
+
+
+def test_whatever_the_journal_can_be_asked_the_control_socket_answers() -> None:
+    """Those two are asked by the daemon itself."""
+    assert set(READINGS) - set(QUESTIONS) == {"counts", "lanes"}

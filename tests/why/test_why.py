@@ -10,8 +10,10 @@ from referral_engine.base.errors import Refused
 from referral_engine.base.values import replace
 from referral_engine.channels.book import Book
 from referral_engine.cli.reckoning import why_text
+from referral_engine.flow.inputs import ConfigChanged
 from referral_engine.flow.rehearsal import Rehearsal
 from referral_engine.loop.policy import Duration, Kind, Unit
+from referral_engine.service.found import pack, unpack
 from referral_engine.service.why_facts import clock_facts
 from referral_engine.service.why_shapes import clock_named, shape_why
 from tests.channels.shipped import shipped_files
@@ -103,6 +105,20 @@ def test_files_that_changed_since_are_told_beside_what_was_recorded() -> None:
     assert (life["as_recorded"], life["recorded_due_at"]) == (False, "2026-03-13T15:00:00Z")
     assert told["policy"]["unit"] == "business days"
     assert any("set under other files" in line for line in why_text(told))
+
+
+def test_after_a_reload_the_line_that_decided_is_named_as_after_a_start() -> None:
+    """A reload hands the book over without its lines; the journal has the files."""
+    handed_over = unpack(pack(book()))
+    stage = engine(FRIDAY)
+    stage.step.run([ConfigChanged(config=book().version, files=shipped_files(), action="reload", by="user:jane")])
+    stage.receive(sample(ORDER))
+
+    told, usual = asked(stage, "schedule", other=handed_over), asked(stage, "schedule")
+
+    assert told["policy"]["decided_by"] == usual["policy"]["decided_by"]
+    assert told["policy"]["decided_by"].startswith(f"channels/{HEART}.toml:")
+    assert told["lives"] == usual["lives"]
 
 
 def test_the_text_says_what_the_json_says() -> None:
