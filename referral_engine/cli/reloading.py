@@ -140,7 +140,8 @@ def show_version(number: int, conf: str, *, diff: bool, as_json: bool) -> None:
     click.secho(visible(head), bold=True)
     click.echo(f"in force since {row['at']}")
     if diff:
-        click.echo(visible(row["difference"] or "nothing differs from the version before"))
+        first = f"configuration {number} is the first: nothing stands before it"
+        click.echo(visible(first if number == 1 else row["difference"] or "nothing differs from the version before"))
         return
     for name, text in sorted(row["files"].items()):
         click.echo(visible(f"\n==> {name} <==\n{text.rstrip()}"))

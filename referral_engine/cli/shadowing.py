@@ -89,7 +89,7 @@ class Follower:
         self._engine = engine
         self._before, self._after = before, after
         self._channel = channel
-        self._told: set[Difference] = set()
+        self._told: set[tuple[object, ...]] = set()
         self._past: Counts = Counter()  # of worlds that were given up
         self._now: Counts = Counter()
         self.found: list[Difference] = []
@@ -181,10 +181,15 @@ class Follower:
         _, _, differences = self._worlds.compare(self._at, self._since)
         mine = [one for one in differences if self._channel in ("", one.channel)]
         self._now = count(mine)
-        fresh = [one for one in mine if one not in self._told]
-        self._told.update(fresh)
+        fresh = [one for one in mine if _about(one) not in self._told]
+        self._told.update(map(_about, fresh))
         self.found = mine
         return fresh
+
+
+def _about(one: Difference) -> tuple[object, ...]:
+    """What a disagreement is about: it is told once, although its instants move while a sending is still under way."""
+    return one.kind, one.change, one.what, one.referral or one.placer, one.channel, one.message
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from referral_engine.channels.timetable_file import TEST_SUFFIX
 from referral_engine.cli.shared import (
     FOUND_PROBLEMS,
     conf_option,
+    files_of,
     json_option,
     print_json,
     refuse_configuration,
@@ -57,7 +58,7 @@ def test_(paths: tuple[str, ...], conf: str, *, as_json: bool, wanted: str, juni
       referral-engine test channels/ --junit results.xml
     """
     try:
-        files, asked = _files(paths, read_files(conf))
+        files, asked = _files(paths, read_files(conf) if paths else files_of(conf))
         sample_files = SampleFiles(conf, files, samples)
         with uncollected():
             book = read_book(files, sample_files.names())

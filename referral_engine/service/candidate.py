@@ -17,7 +17,7 @@ from typing import Final
 from referral_engine.base.errors import ConfigError, Problem
 from referral_engine.base.values import replace
 from referral_engine.channels.book import Book, read_book
-from referral_engine.service.files import changed_meanwhile, read_files
+from referral_engine.service.files import changed_meanwhile, passed_over, read_files
 from referral_engine.service.found import Found, GaveUp, Reached, Said, Wanted, pack, read_wanted, write
 from referral_engine.service.lengths import LENGTH
 from referral_engine.service.sample_files import SampleFiles
@@ -50,7 +50,8 @@ def look(wanted: Wanted, tell: Tell, wait: Callable[[float], object]) -> Found:
     except ConfigError as error:
         return Found(files=files, problems=list(error.problems))
     problems = list(needs_restart(wanted.standing, book, files))
-    same = Found(config=book.version, files=files, problems=[*problems, *book.warnings])
+    warnings = [*book.warnings, *passed_over(wanted.engine_file)]
+    same = Found(config=book.version, files=files, problems=[*problems, *warnings])
     if problems:
         return same
     same = replace(same, book=pack(book))

@@ -260,13 +260,11 @@ class Reloading:
     def _finish(self, ticket: Ticket, *, new: bool) -> None:
         self._refused = None
         ticket.stage, ticket.outcome, ticket.version = "done", "active" if new else "unchanged", self.in_force.shape()
-        _log.info(
-            "The configuration was taken up.",
-            config=self.in_force.book.version,
-            version=self.in_force.number,
-            outcome=ticket.outcome,
-            kind=ticket.order.action,
-        )
+        version, number = self.in_force.book.version, self.in_force.number
+        if new:
+            _log.info("The configuration was taken up.", config=version, version=number, kind=ticket.order.action)
+        else:
+            _log.info("The files are those in force; certificates were read again.", config=version, version=number)
 
     def _refuse(self, ticket: Ticket, refusal: Refusal, config: str) -> None:
         """The old configuration goes on; `status`, the log and the audit say that a newer one was refused."""
@@ -277,5 +275,6 @@ class Reloading:
         ticket.sentence = refusal.sentence
         self._refused = refusal.shape(rfc3339(self._clock.now()), by)
         count = len(refusal.problems) + len(refusal.failures)
-        _log.error("A configuration was refused; the old one goes on.", code=refusal.code, count=count, config=config)
+        tried = config or "unknown"
+        _log.error("A configuration was refused; the old one goes on.", code=refusal.code, count=count, config=tried)
         self._door.submit(ConfigRefused(config=config, by=by, code=refusal.code)).addErrback(lambda _: None)

@@ -21,6 +21,15 @@ def site(directory: Path) -> Path:
     return copied_site(directory)
 
 
+def test_in_the_wrong_directory_it_says_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    said = run("test")
+
+    assert said.exit_status == 2
+    assert f"neither conf/engine.toml nor channels/ in {tmp_path}" in said.err
+
+
 def test_the_projects_own_timetables_pass() -> None:
     said = run("test", LAKESIDE)
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from referral_engine.base.clock import to_micros
+from referral_engine.base.values import replace
 from referral_engine.cli import shadowing
+from referral_engine.flow.disagreement import Difference
 from referral_engine.flow.replaying import Version
 from referral_engine.journal.traffic import TrafficPage, together
 from referral_engine.service.control_client import ControlError
@@ -67,3 +69,27 @@ def test_a_shadow_outlives_restarts_of_the_engine(monkeypatch: pytest.MonkeyPatc
     assert look() == ([], "")
     follower.close()
     assert (follower.messages, follower.restarts) == (2, 0)
+
+
+def test_a_disagreement_whose_instants_move_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    practice = Practice()
+    follower = shadowing.Follower(
+        Restarting(practice), Version.read(shipped_files()), Version.read(shipped_files()), channel=""
+    )
+    early = Difference(kind="clock", change="appears", at=1, what="schedule", placer="P-1", after_at=1)
+    found = iter(([early], [early, replace(early, at=2, after_at=2)], [replace(early, what="confirm")]))
+    monkeypatch.setattr(follower, "_worlds", _Worlds(found))
+
+    told = [[one.what for one in follower.compare()] for _ in range(3)]
+
+    assert told == [["schedule"], [], ["confirm"]]
+
+
+class _Worlds:
+    """Two worlds that disagree as they are told."""
+
+    def __init__(self, found: Iterator[list[Difference]]) -> None:
+        self._found = found
+
+    def compare(self, _at: int, _since: int) -> tuple[None, None, list[Difference]]:
+        return None, None, next(self._found)

@@ -80,7 +80,7 @@ def test_reloads_under_one_open_connection_lose_and_refuse_nothing_and_a_kill_le
     over_second = second.exchange(an_order("S1"))
     said.append(site.ask("config", "rollback", "1", "--reason", "as it was", "--discard"))
     os.kill(site.pid, signal.SIGHUP)
-    eventually(lambda: '"outcome": "unchanged"' in site.log, "a reload by signal")
+    eventually(lambda: "The files are those in force" in site.log, "a reload by signal")
     traffic.end()
 
     assert [one.exit_status for one in said] == [0, 1, 0, 0], [one.out + one.err for one in said]

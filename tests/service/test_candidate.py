@@ -134,6 +134,17 @@ def test_where_no_sample_is_installed_the_tests_that_need_one_are_counted_and_no
     assert (said.tests, said.unplayed, said.failures) == (0, 3, [])
 
 
+def test_a_file_that_nobody_reads_is_named_and_keeps_nothing_out(site: Path) -> None:
+    asked = wanted()
+    edit(LAKESIDE, "# Lakeside", "# Our Lakeside")
+    (site / "channels" / "new-office.toml.txt").write_text("[channel]")
+
+    said, _ = found(asked)
+
+    assert [one.code for one in said.problems if one.warning] == ["FILE10"]
+    assert said.book
+
+
 def test_a_wrong_file_is_told_as_check_tells_it(site: Path) -> None:
     asked = wanted()
     edit(LAKESIDE, "title ", "tittle ")
