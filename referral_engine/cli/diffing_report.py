@@ -9,10 +9,10 @@ from typing import Final
 import click
 import msgspec
 
-from referral_engine.cli.shared import print_table, seconds
+from referral_engine.cli.shared import counted, print_table, seconds
 from referral_engine.flow.disagreement import CHANGES, KINDS, Change, Difference, What
 from referral_engine.flow.trace import Trace
-from referral_engine.service.shapes import instant
+from referral_engine.service.review_shapes import instant
 
 NOBODYS: Final = "(none)"  # a channel
 DECIDING_MAX: Final = 10  # rows: what differs, and why, fits one screen
@@ -145,11 +145,6 @@ def print_differences(differences: Iterable[Difference], limit: int) -> None:
         click.secho(TITLES[kind] + (f" (the first {limit} of {len(found)})" if len(found) > limit else ""), bold=True)
         heads = ("referral", "order", "what", "change", "before", "candidate", "why", "line")
         print_table(heads, [_row(one) for one in found[:limit]], "", under=2)
-
-
-def counted(number: int, what: str) -> str:
-    """`1 message`, `2 messages`."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _row(one: Difference) -> tuple[object, ...]:

@@ -6,7 +6,8 @@ from referral_engine.channels.book import Book
 from referral_engine.channels.routing import explain as explain_routing
 from referral_engine.flow.explaining import Explanation, Matched, Touched
 from referral_engine.intake.reading import Reading
-from referral_engine.service.shapes import instant, shown
+from referral_engine.service.review_shapes import instant
+from referral_engine.service.shapes import shown
 
 Shape = dict[str, object]
 

@@ -6,7 +6,6 @@ import json
 import random  # noqa: TID251  # where the stories' chance gets its seed, which is printed and handed in from here
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -14,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from referral_engine.cli.shared import conf_option, json_option, load_book, print_json
+from referral_engine.cli.shared import conf_option, day_of, json_option, load_book, print_json
 from referral_engine.stories.ledger import file_name, plain_line, plain_standing
 from referral_engine.stories.places import NoPlace, Site, site_of
 from referral_engine.stories.script import Ended, Item, Line
@@ -81,7 +80,7 @@ def generate(
     """
     chosen = random.SystemRandom().randrange(SEEDS) if seed is None else seed
     place = Path(directory)
-    plan = Plan(begins=_day(start), days=days, stories=referrals, noise=noise)
+    plan = Plan(begins=day_of(start, "--start"), days=days, stories=referrals, noise=noise)
     try:
         site = site_of(load_book(conf), feed)
     except NoPlace as error:
@@ -112,13 +111,6 @@ def _make_room(place: Path, *, force: bool) -> None:
         for old in (place / MESSAGES).glob(_OURS):
             old.unlink()
     (place / MESSAGES).mkdir(parents=True, exist_ok=True)
-
-
-def _day(text: str) -> date:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  # a day on the clinic's wall, without a zone
-    except ValueError:
-        raise click.BadParameter(f'"{text}" is not a day such as 2026-03-02', param_hint="--start") from None
 
 
 def _write(place: Path, log: Path, items: Iterator[Item], stories: int) -> Counter[str]:

@@ -11,7 +11,15 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from referral_engine.cli.asking import by_option
-from referral_engine.cli.shared import FOUND_PROBLEMS, ask_daemon, conf_option, json_option, print_json, print_table
+from referral_engine.cli.shared import (
+    FOUND_PROBLEMS,
+    ask_daemon,
+    conf_option,
+    counted,
+    json_option,
+    print_json,
+    print_table,
+)
 
 Row = Mapping[str, Any]
 HEADS: Final = ("referral", "channel", "from", "clock", "due", "would be due", "")
@@ -68,7 +76,7 @@ def _apply(conf: str, words: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         print_json({"referrals": moved})
     else:
-        click.echo(f"{_count(moved, 'referral')} now {'runs' if moved == 1 else 'run'} on the clocks in force")
+        click.echo(f"{counted(moved, 'referral')} now {'runs' if moved == 1 else 'run'} on the clocks in force")
 
 
 def _show(referrals: list[Row], *, as_json: bool) -> None:
@@ -88,10 +96,6 @@ def _show(referrals: list[Row], *, as_json: bool) -> None:
     at_once = sum(clock["fires_at_once"] for one in referrals for clock in one["clocks"])
     going_over = sum(not one["stays"] for one in referrals)
     click.echo(
-        f"{_count(going_over, 'referral')} would go over to the clocks in force: "
-        f"{_count(len(rows), 'clock')} would move, {at_once} of them fire at once"
+        f"{counted(going_over, 'referral')} would go over to the clocks in force: "
+        f"{counted(len(rows), 'clock')} would move, {at_once} of them fire at once"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from referral_engine.base.errors import Problem
 from referral_engine.channels.lint import render_problem
+from referral_engine.cli.shared import counted
 
 Row = Mapping[str, Any]
 STAGES: Final = {
@@ -26,9 +27,9 @@ def as_lines(told: Row) -> Iterator[str]:
     yield from _failures(told)
     if told["tests"]:
         failed = len(told["failures"])
-        yield f"{_count(told['tests'], 'test')}, {told['tests'] - failed} passed, {failed} failed"
+        yield f"{counted(told['tests'], 'test')}, {told['tests'] - failed} passed, {failed} failed"
     if told["unplayed"]:
-        tests = _count(told["unplayed"], "test")
+        tests = counted(told["unplayed"], "test")
         yield f"{tests} not played: the messages they receive are not installed on this machine"
     yield from _outcome(told)
 
@@ -63,16 +64,12 @@ def _outcome(told: Row) -> Iterator[str]:
             named = [f"{kind} {', '.join(kinds[kind])}" for kind in _KINDS if kinds[kind]]
             yield f"  {what:<9} {'; '.join(named) or 'as before'}"
         if told["failures"]:
-            yield f"  forced    although {_count(len(told['failures']), 'test')} failed"
+            yield f"  forced    although {counted(len(told['failures']), 'test')} failed"
 
 
 def _reasons(told: Row) -> str:
     """How much is wrong."""
     problems = sum(not one["warning"] for one in told["problems"])
     failed = len(told["failures"])
-    parts = [_count(problems, "problem")] if problems else []
-    return ", ".join([*parts, _count(failed, "test") + " failed"] if failed else parts)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    parts = [counted(problems, "problem")] if problems else []
+    return ", ".join([*parts, counted(failed, "test") + " failed"] if failed else parts)

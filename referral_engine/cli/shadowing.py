@@ -32,7 +32,7 @@ from referral_engine.flow.disagreement import CHANGES, KINDS, Difference, count
 from referral_engine.flow.replaying import Version
 from referral_engine.service.clock import MachineClock
 from referral_engine.service.control_client import ControlError
-from referral_engine.service.shapes import instant
+from referral_engine.service.review_shapes import instant
 from referral_engine.service.two_worlds import ReplayError, TwoWorlds
 
 POLL_SECONDS: Final = 1.0  # between two looks at the journal

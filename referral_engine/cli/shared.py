@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final, NoReturn
@@ -241,3 +242,16 @@ def in_one_line(text: str) -> str:
 def visible(text: str) -> str:
     """Text for a terminal: what a message holds may not move the cursor or change the colours."""
     return text.translate(SHOWN)
+
+
+def counted(number: int, what: str) -> str:
+    """1 test, 2 tests, 1,000 tests."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def day_of(text: str, option: str) -> date:
+    """A day on the clinic's wall as an option says it.  Raises click.BadParameter."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  # a day without a zone
+    except ValueError:
+        raise click.BadParameter(f'"{text}" is not a day such as 2026-03-02', param_hint=option) from None

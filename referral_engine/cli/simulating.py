@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random  # noqa: TID251  # where the quarter's chance gets its seed, which is printed and handed in from here
 from collections.abc import Sequence
-from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,7 @@ import msgspec
 from referral_engine.base.errors import ConfigError, Problem
 from referral_engine.channels.book import read_book
 from referral_engine.cli.quarter import Asked, Played, cast_for, play_all
-from referral_engine.cli.shared import conf_option, json_option, print_json, refuse_configuration
+from referral_engine.cli.shared import conf_option, day_of, json_option, print_json, refuse_configuration
 from referral_engine.cli.side_by_side import pairs
 from referral_engine.cli.simulating_report import print_one, print_two
 from referral_engine.flow.workload import ORDERS_MAX
@@ -77,7 +76,7 @@ def simulate(
     _look_over(plot)
     sides = [_files(conf)] + ([_files(_engine_file(against))] if against else [])
     names = ["here", against] if against else ["here"]
-    demand = Demand(begins=_day(start), days=days, per_day=per_day)
+    demand = Demand(begins=day_of(start, "--start"), days=days, per_day=per_day)
     chosen = random.SystemRandom().randrange(SEEDS) if seed is None else seed
     casts = [cast_for(files) for files in sides]
     _refuse_what_cannot_be_played(casts, names, demand)
@@ -115,13 +114,6 @@ def _engine_file(against: str) -> str:
         )
         refuse_configuration(ConfigError([problem]), "it")
     return str(place / "conf" / "engine.toml")
-
-
-def _day(text: str) -> date:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  # a day on the clinic's wall, without a zone
-    except ValueError:
-        raise click.BadParameter(f'"{text}" is not a day such as 2026-03-02', param_hint="--start") from None
 
 
 def _look_over(plot: str) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from xml.etree import ElementTree as ET  # we write it and never read it
 
 from referral_engine.base.clock import rfc3339
+from referral_engine.cli.shared import counted
 from referral_engine.flow.expectations import Miss
 from referral_engine.flow.timetable import StepPlayed, TimetablePlayed
 
@@ -42,7 +43,7 @@ def as_lines(results: Sequence[Result]) -> Iterator[str]:
 def summary(results: Sequence[Result]) -> str:
     """The last line: 5 tests, 4 passed, 1 failed."""
     failed = sum(bool(one.played.failed) for one in results)
-    return f"{_count(len(results), 'test')}, {len(results) - failed} passed, {failed} failed"
+    return f"{counted(len(results), 'test')}, {len(results) - failed} passed, {failed} failed"
 
 
 def as_json_value(results: Sequence[Result]) -> dict[str, object]:
@@ -111,17 +112,13 @@ def _failure(played: TimetablePlayed, step: StepPlayed) -> Iterator[str]:
 
 def _length(played: TimetablePlayed) -> str:
     """How many steps, and how much clinic time they take."""
-    steps = _count(len(played.steps), "step")
+    steps = counted(len(played.steps), "step")
     span = played.steps[-1].at - played.steps[0].at if played.steps else timedelta(0)
     for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
         amount = round(span.total_seconds()) // size
         if amount:
-            return f"{steps}, {_count(amount, unit)}"
+            return f"{steps}, {counted(amount, unit)}"
     return steps
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _plain(result: Result) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from referral_engine.base.clock import from_micros, rfc3339
+from referral_engine.base.clock import rfc3339
 from referral_engine.journal.answers import Counts, MessageLine, Moment, ReferralLine, Story
 from referral_engine.journal.conservation import Books
 from referral_engine.journal.reading import Reading
@@ -19,15 +19,10 @@ from referral_engine.journal.rows import (
 )
 from referral_engine.journal.scrub import ScrubReport
 from referral_engine.journal.versions import UNNUMBERED, Numbering
-from referral_engine.service.review_shapes import shape_decision, shape_patient, undone_events
+from referral_engine.service.review_shapes import instant, shape_decision, shape_patient, undone_events
 
 Shape = dict[str, object]
 TRACKS = ("authorization", "dispatch", "outreach", "appointment", "note", "closure")
-
-
-def instant(micros: int) -> str | None:
-    """A stored instant for JSON; None for "never"."""
-    return rfc3339(from_micros(micros)) if micros else None
 
 
 def shape_line(line: ReferralLine) -> Shape:
