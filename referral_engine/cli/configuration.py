@@ -13,7 +13,7 @@ from referral_engine.channels.book import check_files
 from referral_engine.channels.codes import CODES
 from referral_engine.channels.defaults import FOLDER
 from referral_engine.channels.effective import effective
-from referral_engine.channels.lint import annotation, render_problem, summary
+from referral_engine.channels.lint import annotation, render_report
 from referral_engine.channels.parties import named_in
 from referral_engine.channels.routing import IN_SHADOW, Routing, explain
 from referral_engine.channels.shape import nearest
@@ -84,9 +84,7 @@ def check(paths: tuple[str, ...], conf: str, *, as_json: bool, form: str, strict
         for problem in problems:
             click.echo(annotation(problem))
     else:
-        for problem in problems:
-            click.echo(render_problem(problem) + "\n")
-        click.echo(summary(problems, len(named) if paths else len(files)))
+        click.echo(render_report(problems, len(named) if paths else len(files)))
     sys.exit(FOUND_PROBLEMS if wrong else 0)
 
 

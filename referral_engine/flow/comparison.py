@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from referral_engine.base.clock import from_micros
+from referral_engine.channels.timetable import Staff as Said
 from referral_engine.flow.inputs import TaskDone
 from referral_engine.flow.scenario import Expect, Staff
 from referral_engine.hl7.message import Message
@@ -64,8 +65,13 @@ def task_done(reading: Reading, staff: Staff, identity: str, booked: datetime | 
     open_tasks = [one for one in reading.tasks() if one.kind == staff.task and one.referral in (identity, "")]
     if not open_tasks:
         return None
+    return learned(staff, open_tasks[0].id, booked)
+
+
+def learned(staff: Staff | Said, task: int, booked: datetime | None) -> TaskDone:
+    """What a person of a scenario or of a channel's test says of a task; booked: the visit, with its zone."""
     return TaskDone(
-        task=open_tasks[0].id,
+        task=task,
         by=staff.by,
         note=staff.note,
         booked=booked,

@@ -16,8 +16,9 @@ from referral_engine.channels.channel import Channel
 from referral_engine.channels.engine import Pilot
 from referral_engine.channels.parties import named_in
 from referral_engine.channels.timetable import ChannelTest, Staff, Step
+from referral_engine.flow.comparison import learned
 from referral_engine.flow.expectations import Left, Miss, Moment, misses
-from referral_engine.flow.inputs import Arrived, PatientReplied, Receipt, TaskDone
+from referral_engine.flow.inputs import Arrived, PatientReplied, Receipt
 from referral_engine.flow.office import Office
 from referral_engine.flow.reasons import Reasons, local
 from referral_engine.flow.rehearsal import Rehearsal
@@ -177,25 +178,8 @@ class _Play:
         found = _task(tasks, staff.task, self._meant(placer))
         if found is None:
             return Receipt(refused=f"no open task {staff.task}; open: {_listed(tasks)}")
-        return self.rehearsal.put(
-            TaskDone(
-                task=found.id,
-                by=staff.by,
-                note=staff.note,
-                booked=self._instant(staff.booked) if staff.booked else None,
-                attended=staff.attended,
-                authorized=staff.authorized,
-                authorization_expires_on=staff.authorization_expires_on,
-                authorization_begins_on=staff.authorization_begins_on,
-                authorization_visits=staff.authorization_visits,
-                denied=staff.denied,
-                release=staff.release,
-                waive=staff.waive,
-                patient_reached=staff.patient_reached,
-                cancel_confirmed=staff.cancel_confirmed,
-                end=staff.end,
-            )
-        )
+        booked = self._instant(staff.booked) if staff.booked else None
+        return self.rehearsal.put(learned(staff, found.id, booked))
 
 
 def _task(tasks: Iterable[TaskRow], word: str, identity: str) -> TaskRow | None:

@@ -36,7 +36,6 @@ REASON_MAX: Final = 120  # characters of RF1-10 that are kept
 NEW: Final = "I12"
 MODIFIED: Final = "I13"
 CANCELLED: Final = "I14"
-STATUS_ASKED: Final = "I15"
 
 _REFERRING: Final = "RP"  # PRD-1, table 0286
 _REFERRED_TO: Final = "RT"

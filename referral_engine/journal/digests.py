@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
 
 from referral_engine.journal.database import Row
-
-DIGEST_BYTES: Final = 32  # SHA-256
 
 _canonical = msgspec.json.Encoder().encode
 

@@ -10,7 +10,6 @@ from typing import Final
 
 MIB: Final = 1024 * 1024
 GIB: Final = 1024 * MIB
-BALLAST_BYTES: Final = 64 * MIB  # enough to finish what is in the door, and to say what happened
 LOW_WATER_BYTES: Final = GIB
 FRAMES_SHARE: Final = 1.5  # of the largest message of every connection at once: its row, and its pages in the log
 DISK_SHARE: Final = 0.05  # the most of a disk that the default mark asks for: a small disk must not be shut by a rule

@@ -52,7 +52,6 @@ _COUNTED_IN: Final = (
 _ROUNDS: Final = tuple(
     field for field in Rounds.__struct_fields__ if field not in {counter for counter, _ in _COUNTED_IN}
 )
-_COUNTERS: Final = tuple(counter for counter, _ in _COUNTED_IN)
 
 
 class Undone(msgspec.Struct, frozen=True, kw_only=True):
